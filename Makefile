@@ -1,0 +1,95 @@
+# Two commands do everything on a machine that has Python, git and make:
+#   make book    make test
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+# Notebooks run in their own folders, so a path from here would not mean the same there.
+# The quoting lets a path hold spaces and quotes.
+ifneq ($(strip $(RELVIZ_DATA)),)
+  GIVEN := $(RELVIZ_DATA)
+  override RELVIZ_DATA := $(shell cd -- '$(subst ','\'',$(GIVEN))' 2>/dev/null && pwd)
+  ifeq ($(RELVIZ_DATA),)
+    $(error RELVIZ_DATA names "$(GIVEN)", which is not a folder)
+  endif
+  export RELVIZ_DATA
+else
+  unexport RELVIZ_DATA
+endif
+# Nothing that runs here may wait for a screen.
+export MPLBACKEND := Agg
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@echo 'RELVIZ_DATA=FOLDER names recordings; without it the book runs on synthetic speech.'
+
+.PHONY: install
+install: $(INSTALLED) ## make .venv with the locked versions
+
+# Plain pip: other installers do not find every build of torch.
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  -c constraints.txt -e '.[book,test]'
+	touch $@
+
+.PHONY: book
+book: $(INSTALLED) ## execute every chapter and build the book into _build/html
+	$(BIN)/python tools/book.py
+
+.PHONY: test
+test: $(INSTALLED) ## lint, types, tests, notebooks, the book and its pages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(MAKE) --no-print-directory pytest
+	$(MAKE) --no-print-directory nbval
+	$(MAKE) --no-print-directory pages
+
+# The built pages have tests of their own, which need the book: see the target pages.
+WITHOUT_PAGES := --ignore=tests/book/test_pages.py
+
+.PHONY: pytest
+pytest: $(INSTALLED) ## the tests of the library and of the notebooks as files
+	$(BIN)/python -m pytest $(WITHOUT_PAGES)
+ifdef RELVIZ_DATA
+	@echo 'and without recordings:'
+	env -u RELVIZ_DATA $(BIN)/python -m pytest $(WITHOUT_PAGES) -m 'not slow and not realdata'
+endif
+
+# nbval takes a notebook without outputs for a pass; tests/book/test_notebooks.py forbids that.
+# Warnings are a notebook's own affair here, so they are not errors.
+NOTEBOOKS := $(shell find book -name '*.ipynb' -not -path '*/.*' | sort)
+
+.PHONY: nbval
+nbval: $(INSTALLED) ## run every chapter and compare the outputs marked for it
+ifneq ($(NOTEBOOKS),)
+	$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=900 -o filterwarnings=default \
+	  $(NOTEBOOKS)
+endif
+
+.PHONY: pages
+pages: book ## build the book and test its pages
+	$(BIN)/python -m pytest tests/book/test_pages.py
+
+.PHONY: notebooks
+notebooks: $(INSTALLED) ## execute the committed notebooks in place, keeping text outputs only
+	$(BIN)/python tools/notebooks.py $(NOTEBOOKS)
+
+.PHONY: screenshots
+screenshots: book ## pictures of every page, wide and narrow, in _build/screenshots
+	$(BIN)/python tools/screenshots.py _build/screenshots
+
+.PHONY: lock
+lock: ## write constraints.txt and environment.yml from a fresh install
+	$(PYTHON) tools/lock.py
+
+.PHONY: clean
+clean: ## remove what was built; .venv stays
+	rm -rf _build dist .pytest_cache .mypy_cache .ruff_cache

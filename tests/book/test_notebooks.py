@@ -1,0 +1,108 @@
+"""The chapter notebooks as files: executed, text only, and checkable on another machine."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+NOTEBOOKS = sorted(
+    p for p in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts
+)
+CHECKED = "# NBVAL_CHECK_OUTPUT"
+LEAST_CHECKED = 5
+TEXT = {"text/plain", "text/markdown", "text/latex"}
+# a path that exists on one machine only
+ABSOLUTE = re.compile(r"(?<![\w.:/])/(?:home|root|work|tmp|Users|usr|opt|mnt|var)/|\b[A-Z]:\\\\?\w")
+ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
+
+
+def code_cells(notebook):
+    return [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
+
+
+def output_text(output) -> str:
+    if output.output_type == "stream":
+        return output.text
+    return "".join(str(text) for text in output.get("data", {}).values())
+
+
+def toc_files() -> set[str]:
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    chapters = [chapter for part in toc.get("parts", []) for chapter in part["chapters"]]
+    for chapter in chapters:  # grows while it is walked: sections nest
+        chapters += chapter.get("sections", [])
+    return {toc["root"], *(chapter["file"] for chapter in chapters)}
+
+
+def test_toc_names_each_notebook():
+    """A chapter that the table of contents forgets would be executed by nobody."""
+    names = {path.relative_to(ROOT).with_suffix("").as_posix() for path in NOTEBOOKS}
+    assert names <= {name.removesuffix(".ipynb") for name in toc_files()}
+
+
+def test_toc_names_only_files_that_exist():
+    for name in toc_files():
+        assert any((ROOT / f"{name}{end}").is_file() for end in ("", ".md", ".ipynb")), name
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+def test_is_valid(notebook):
+    nbformat.validate(notebook)
+
+
+def test_runs_on_any_python3_kernel(notebook):
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+def test_every_cell_was_executed_in_order(notebook):
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    assert counts == list(range(1, len(counts) + 1)), "run: make notebooks"
+
+
+def test_has_no_empty_code_cell(notebook):
+    assert all(c.source.strip() for c in notebook.cells if c.cell_type == "code")
+
+
+def test_outputs_are_text(notebook):
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    assert outputs, "without outputs, comparing them would prove nothing"
+    for output in outputs:
+        assert output.output_type in {"stream", "execute_result", "display_data"}, output
+        assert set(output.get("data", {})) <= TEXT, "run: make notebooks"
+
+
+def test_carries_no_widget_state(notebook):
+    assert "widgets" not in notebook.metadata
+
+
+def test_enough_cells_are_compared(notebook):
+    checked = [cell for cell in code_cells(notebook) if CHECKED in cell.source]
+    assert len(checked) >= LEAST_CHECKED
+    for cell in checked:
+        assert cell.source.startswith(CHECKED), "the mark stands in the cell's first line"
+        assert cell.outputs, f"compares nothing: {cell.source}"
+        # rich displays have forms that are not committed, so they can never be equal
+        assert all(set(o.get("data", {})) <= {"text/plain"} for o in cell.outputs)
+
+
+def test_names_no_place_on_one_machine(notebook):
+    texts = [cell.source for cell in notebook.cells]
+    texts += [output_text(output) for cell in code_cells(notebook) for output in cell.outputs]
+    for text in texts:
+        assert not ABSOLUTE.search(text), text
+        assert not ADDRESS.search(text), text
+
+
+def test_title_carries_the_number_of_the_file(request, notebook):
+    """Chapters are not numbered by their place, so that the numbers hold while some are missing."""
+    stem = request.node.callspec.params["notebook"].stem
+    first = next(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    number = int(stem.split("_")[0])
+    assert re.search(rf"^# {number}\b", first, re.MULTILINE)

@@ -1,0 +1,140 @@
+"""The built pages: complete, whole, light, and readable without seeing.
+
+Needs `_build/html`: run `make pages`, which builds the book first. The links and pictures that the
+theme itself puts on a page count as much as a chapter's own.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HTML = ROOT / "_build" / "html"
+HEAVIEST = 3_000_000  # bytes of one page, everything embedded in it included
+REPOSITORY = "relviz/relviz"
+
+
+def sources() -> list[str]:
+    """Return what the table of contents lists, without endings."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    entries = [chapter for part in toc.get("parts", []) for chapter in part["chapters"]]
+    for entry in entries:  # grows while it is walked: sections nest
+        entries += entry.get("sections", [])
+    return [name.removesuffix(".ipynb") for name in (toc["root"], *(e["file"] for e in entries))]
+
+
+SOURCES = sources()
+CHAPTERS = [name for name in SOURCES if (ROOT / f"{name}.ipynb").is_file()]
+
+
+@cache
+def page(path: Path) -> BeautifulSoup:
+    assert path.is_file(), f"{path} was not built; run: make pages"
+    return BeautifulSoup(path.read_bytes(), "html.parser")
+
+
+@pytest.fixture(params=SOURCES)
+def path(request) -> Path:
+    return HTML / f"{request.param}.html"
+
+
+@pytest.fixture(params=CHAPTERS)
+def chapter(request) -> str:
+    return request.param
+
+
+def test_has_a_title(path):
+    assert page(path).find("h1").get_text(strip=True)
+    assert page(path).html["lang"]
+
+
+def test_is_light(path):
+    assert path.stat().st_size < HEAVIEST
+
+
+def target(start: Path, link: str) -> tuple[Path, str] | None:
+    """Return the file and the anchor that a link on a page points to; None if it leads outside."""
+    parts = urlsplit(link)
+    if parts.scheme or parts.netloc:
+        return None
+    place = (start.parent / unquote(parts.path)).resolve() if parts.path else start
+    return (place / "index.html" if place.is_dir() else place), unquote(parts.fragment)
+
+
+def has_anchor(path: Path, name: str) -> bool:
+    return page(path).find(id=name) is not None or page(path).find("a", attrs={"name": name})
+
+
+def test_no_link_is_broken(path):
+    broken = []
+    for tag in page(path).find_all(["a", "link"], href=True):
+        found = target(path, tag["href"])
+        if found is None or tag["href"] == "#":
+            continue
+        file, anchor = found
+        if not file.is_file() or (
+            anchor and file.suffix == ".html" and not has_anchor(file, anchor)
+        ):
+            broken.append(tag["href"])
+    assert not broken
+
+
+def test_no_picture_sound_or_script_is_missing(path):
+    missing = []
+    for tag in page(path).find_all(src=True):
+        found = target(path, tag["src"])
+        if found is not None and not found[0].is_file():
+            missing.append(tag["src"])
+    assert not missing
+
+
+def test_every_picture_says_what_it_shows(path):
+    """Without an alt text of its own, a cell's figure is given the name of its file."""
+    silent = []
+    for picture in page(path).find_all("img"):
+        alt = (picture.get("alt") or "").strip()
+        if not alt or re.search(r"\.(?:png|svg|jpe?g|gif)$|^_images/|/_images/", alt):
+            silent.append(picture.get("src", "")[:80])
+    assert not silent
+
+
+def test_shows_no_error(path):
+    text = page(path).find("article").get_text()
+    assert "Traceback (most recent call last)" not in text
+    assert not page(path).select(".output.traceback, .output.stderr, .system-message, .problematic")
+
+
+def test_every_citation_and_reference_was_resolved(path):
+    assert not re.search(r"\{(?:cite|ref|eq|numref|glue|doc)[:\w]*\}`", page(path).get_text())
+
+
+def test_chapter_opens_on_binder_and_colab(chapter):
+    links = [a["href"] for a in page(HTML / f"{chapter}.html").find_all("a", href=True)]
+    binder = f"https://mybinder.org/v2/gh/{REPOSITORY}/main?urlpath=lab/tree/{chapter}.ipynb"
+    colab = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/{chapter}.ipynb"
+    assert binder in [unquote(link) for link in links]
+    assert colab in [unquote(link) for link in links]
+
+
+def test_chapter_shows_what_its_cells_gave(chapter):
+    """A page of a notebook that was not executed has code and nothing below it."""
+    assert page(HTML / f"{chapter}.html").select(".cell_output")
+
+
+def test_front_page_leads_to_every_page():
+    front = HTML / "book" / "index.html"
+    article = page(front).find("article")
+    reached = {
+        found[0] for a in article.find_all("a", href=True) if (found := target(front, a["href"]))
+    }
+    listed = {(HTML / f"{name}.html").resolve() for name in SOURCES[1:]}
+    assert listed <= reached
+
+
+def test_bare_address_leads_to_the_front_page():
+    assert "book/index.html" in (HTML / "index.html").read_text()

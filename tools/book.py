@@ -1,0 +1,87 @@
+"""Execute every chapter and build the book's HTML into _build/html.
+
+Jupyter Book decides alone what to do again, and decides too little: its cache of executed
+notebooks does not see a change in relviz/ nor in which recordings are there, and a page that was
+not read again repeats none of its warnings, so a second `-W` build would pass where the first
+failed. Hence two fingerprints: of what the notebooks compute from, and of everything the pages are
+made from. Where the first changed, all notebooks are executed; where the second did, all pages are
+built (executed notebooks come from the cache); where neither did, nothing is left to do.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "_build"
+JUNK = {"__pycache__", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache"}
+
+
+def files(*tops: str) -> list[Path]:
+    """Return every file under the given places of the repository, in one order."""
+    found: list[Path] = []
+    for top in tops:
+        path = ROOT / top
+        found += [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    return sorted(p for p in found if not JUNK & set(p.parts))
+
+
+def data() -> list[str]:
+    """Say which recordings there are: the folder's name, and each file's name and size."""
+    folder = os.environ.get("RELVIZ_DATA", "")
+    listing = [folder]
+    for place, folders, names in os.walk(folder) if folder else ():
+        folders.sort()
+        listing += [f"{place}/{n} {os.path.getsize(f'{place}/{n}')}" for n in sorted(names)]
+    return listing
+
+
+def fingerprint(paths: list[Path], *more: str) -> str:
+    """Return one hash of the files' names and contents and of the strings."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
+    digest.update("\0".join(more).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def main() -> None:
+    """Build, or say that nothing changed."""
+    computed = fingerprint(
+        files("relviz", "_config.yml", "constraints.txt"), sys.version, str(ROOT), *data()
+    )
+    built = fingerprint(files("book", "_toc.yml", "CHANGELOG.md", "tools/book.py"), computed)
+    executed_mark, built_mark = BUILD / "executed.sha256", BUILD / "built.sha256"
+    index = BUILD / "html" / "index.html"
+
+    def holds(mark: Path, value: str) -> bool:
+        return mark.is_file() and mark.read_text() == value
+
+    if holds(built_mark, built) and index.is_file():
+        print(f"The book is up to date: {index}")
+        return
+    BUILD.mkdir(exist_ok=True)
+    built_mark.unlink(missing_ok=True)
+    if not holds(executed_mark, computed):
+        shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
+        executed_mark.write_text(computed)
+    # a page that left the table of contents must not stay behind
+    shutil.rmtree(BUILD / "html", ignore_errors=True)
+    # not the script beside python: its first line fails where the path is long or holds spaces
+    program = "from jupyter_book.cli.main import main; main()"
+    command = ["build", "-W", "--keep-going", "-n", "--all", str(ROOT)]
+    done = subprocess.run([sys.executable, "-c", program, *command])
+    if done.returncode or not index.is_file():
+        sys.exit(
+            "The book was not built. A notebook that failed leaves its traceback in "
+            f"{BUILD / 'html' / 'reports'}"
+        )
+    built_mark.write_text(built)
+    print(f"The book is built: {index}")
+
+
+if __name__ == "__main__":
+    main()
