@@ -21,8 +21,8 @@ ifneq ($(strip $(RELVIZ_DATA)),)
 else
   unexport RELVIZ_DATA
 endif
-# Nothing that runs here may wait for a screen.
-export MPLBACKEND := Agg
+# A backend chosen for a shell would take the figures out of the notebooks.
+unexport MPLBACKEND
 
 .PHONY: help
 help: ## list the targets

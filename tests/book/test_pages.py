@@ -126,6 +126,10 @@ def test_chapter_shows_what_its_cells_gave(chapter):
     assert page(HTML / f"{chapter}.html").select(".cell_output")
 
 
+def test_chapter_shows_its_figures(chapter):
+    assert page(HTML / f"{chapter}.html").select(".cell_output img, figure img")
+
+
 def test_front_page_leads_to_every_page():
     front = HTML / "book" / "index.html"
     article = page(front).find("article")
