@@ -1,0 +1,14 @@
+"""relviz: see what a network that hears raw speech listens to.
+
+The rooms, ground floor first: `audio`, `networks`, `backprop`, `signals`, `spectral`, `filters`,
+`acoustics`, `corpora`, `studies`, `plots`, `cli`. Importing `relviz` is light: torch and numpy
+only; librosa, parselmouth, pandas and matplotlib load where they are used.
+"""
+
+from relviz.backprop import relevance
+from relviz.signals import relevance_signal
+from relviz.spectral import spectral_relevance
+
+__version__ = "0.1.0.dev0"
+
+__all__ = ["relevance", "relevance_signal", "spectral_relevance"]

@@ -1,0 +1,205 @@
+"""Ordinary speech analysis, for recordings and relevance signals alike: F0, LP, formants.
+
+What is not there is NaN, never 0: F0 of an unvoiced frame, a formant that no root gives.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.fft
+import scipy.linalg
+import scipy.signal
+from numpy.typing import ArrayLike, NDArray
+
+from relviz import audio
+
+
+def f0_contour(
+    wave: ArrayLike,
+    sample_rate: float,
+    *,
+    floor: float = 75.0,
+    ceiling: float = 500.0,
+    step: float = 0.01,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """F0 over time by Praat's autocorrelation method.
+
+    wave: (samples,). floor, ceiling: of the F0 searched, in Hz. step: seconds between frames.
+    Returns (times in s, F0 in Hz), each (frames,), F0 NaN where unvoiced; empty arrays if the wave
+    is shorter than the three periods of `floor` that Praat needs.
+    Source: Boersma (1993), through praat-parselmouth.
+    """
+    sound = _sound(wave, sample_rate)
+    # Praat refuses what is shorter than its window; half a sample keeps rounding out of it.
+    if sound.duration + 0.5 / sample_rate < 3.0 / floor:
+        return np.empty(0), np.empty(0)
+    pitch = sound.to_pitch_ac(time_step=step, pitch_floor=floor, pitch_ceiling=ceiling)
+    f0 = np.asarray(pitch.selected_array["frequency"], dtype=np.float64)
+    return np.asarray(pitch.xs()), np.where(f0 > 0, f0, np.nan)
+
+
+def median_f0(
+    wave: ArrayLike,
+    sample_rate: float,
+    span: tuple[float, float] | None = None,
+    **settings: Any,
+) -> float:
+    """Median F0 in Hz of the voiced frames whose time lies in `span` (seconds); NaN if none does.
+
+    settings: those of `f0_contour`. Source: as there.
+    """
+    times, f0 = f0_contour(wave, sample_rate, **settings)
+    first, last = (-np.inf, np.inf) if span is None else span
+    voiced = f0[(times >= first) & (times <= last) & ~np.isnan(f0)]
+    return float(np.median(voiced)) if len(voiced) else float("nan")
+
+
+def autocorrelation(frames: ArrayLike, max_lag: int | None = None) -> NDArray[np.float64]:
+    """Autocorrelation of the last axis at lags 0 to `max_lag` (default: all), by FFT, unscaled.
+
+    frames: (..., samples). Returns (..., max_lag + 1).
+    """
+    x = np.asarray(frames, dtype=np.float64)
+    lags = x.shape[-1] - 1 if max_lag is None else max_lag
+    n = scipy.fft.next_fast_len(x.shape[-1] + lags, real=True)
+    power = np.abs(scipy.fft.rfft(x, n)) ** 2
+    return scipy.fft.irfft(power, n)[..., : lags + 1]
+
+
+def pre_emphasise(wave: ArrayLike, coefficient: float = 0.97) -> NDArray[np.float64]:
+    """y[n] = x[n] - coefficient * x[n - 1], which lifts the spectrum by up to 6 dB an octave."""
+    return scipy.signal.lfilter([1.0, -coefficient], [1.0], np.asarray(wave, dtype=np.float64))
+
+
+def lpc(frame: ArrayLike, order: int = 16) -> NDArray[np.float64]:
+    """Linear prediction by the autocorrelation method: (order + 1,) coefficients of A(z), a[0] = 1.
+
+    frame: (samples,), already windowed. NaN throughout if the frame is silent or predicts itself
+    exactly, so that the equations have no solution.
+    Source: Makhoul (1975), 10.1109/PROC.1975.9792; solved by scipy's Levinson recursion.
+    """
+    r = autocorrelation(frame, order)
+    if not (np.isfinite(r).all() and r[0] > 0):
+        return np.full(order + 1, np.nan)
+    try:
+        predictor = scipy.linalg.solve_toeplitz(r[:-1], r[1:])
+    except np.linalg.LinAlgError:
+        return np.full(order + 1, np.nan)
+    return np.concatenate([[1.0], -predictor])
+
+
+def lp_envelope(
+    frame: ArrayLike, sample_rate: float, *, order: int = 16, n_fft: int = 1024
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Spectral envelope of a windowed frame by linear prediction, in the units of its |DFT|.
+
+    frame: (samples,). Returns (frequencies in Hz, envelope), each (n_fft // 2 + 1,).
+    Source: Makhoul (1975), 10.1109/PROC.1975.9792.
+    """
+    a = lpc(frame, order)
+    gain = np.sqrt(max(float(autocorrelation(frame, order) @ a), 0.0))
+    frequencies = scipy.fft.rfftfreq(n_fft, 1 / sample_rate)
+    return frequencies, gain / np.abs(scipy.fft.rfft(a, n_fft))
+
+
+def short_term_spectrum(
+    wave: ArrayLike,
+    sample_rate: float,
+    centre: float,
+    *,
+    length: float = 0.025,
+    n_fft: int = 1024,
+    window: str = "hamming",
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Magnitude spectrum of one frame around `centre` (seconds), as in figure 5 of the paper.
+
+    wave: (samples,). length: of the frame in seconds. Returns (frequencies in Hz, |DFT|), each
+    (n_fft // 2 + 1,). Raises ValueError if n_fft is shorter than the frame.
+    """
+    frame = _frames(wave, sample_rate, np.array([centre]), length, window)[0]
+    if n_fft < len(frame):
+        raise ValueError(f"n_fft is {n_fft}, shorter than the frame's {len(frame)} samples.")
+    return scipy.fft.rfftfreq(n_fft, 1 / sample_rate), np.abs(scipy.fft.rfft(frame, n_fft))
+
+
+def frame_formants(
+    frame: ArrayLike,
+    sample_rate: float,
+    *,
+    order: int = 16,
+    count: int = 4,
+    max_bandwidth: float = 500.0,
+    lowest: float = 90.0,
+) -> NDArray[np.float64]:
+    """Formants of one windowed frame: frequencies of the LP poles, in Hz, (count,), NaN-padded.
+
+    Poles with a bandwidth of `max_bandwidth` Hz or more, or a frequency below `lowest` Hz or within
+    as much of the Nyquist frequency, are no formants. Ascending; all NaN where LP fails.
+    """
+    formants = np.full(count, np.nan)
+    a = lpc(frame, order)
+    if np.isnan(a).any():
+        return formants
+    poles = np.roots(a)
+    poles = poles[poles.imag > 0]
+    frequencies = np.angle(poles) * sample_rate / (2 * np.pi)
+    bandwidths = -np.log(np.abs(poles)) * sample_rate / np.pi
+    keep = (bandwidths < max_bandwidth) & (frequencies > lowest)
+    keep &= frequencies < sample_rate / 2 - lowest
+    found = np.sort(frequencies[keep])[:count]
+    formants[: len(found)] = found
+    return formants
+
+
+def formants(
+    wave: ArrayLike,
+    sample_rate: float,
+    centre: float,
+    *,
+    frames: int = 10,
+    step: float = 0.01,
+    length: float = 0.025,
+    pre_emphasis: float = 0.0,
+    window: str = "hamming",
+    **settings: Any,
+) -> NDArray[np.float64]:
+    """Formants around `centre` (seconds): the median over `frames` frames, `step` seconds apart.
+
+    wave: (samples,). length: of a frame in seconds. pre_emphasis: coefficient, 0 for none.
+    settings: those of `frame_formants`. Returns (count,) Hz; NaN where no frame has the formant.
+    Source: Muckenhirn et al. (2019), section 4.2.2 (16th order, 10 frames around the centre); the
+    paper says "averaged", the median is ours: one frame that misses a formant shifts all above it.
+    """
+    signal = pre_emphasise(wave, pre_emphasis) if pre_emphasis else np.asarray(wave)
+    centres = centre + (np.arange(frames) - (frames - 1) / 2) * step
+    rows = np.array(
+        [
+            frame_formants(frame, sample_rate, **settings)
+            for frame in _frames(signal, sample_rate, centres, length, window)
+        ]
+    )
+    some = ~np.isnan(rows).all(axis=0)
+    result = np.full(rows.shape[1], np.nan)
+    result[some] = np.nanmedian(rows[:, some], axis=0)
+    return result
+
+
+def _frames(
+    wave: ArrayLike, sample_rate: float, centres: NDArray, length: float, window: str
+) -> NDArray[np.float64]:
+    """Windowed frames of `length` seconds around `centres` (seconds), zeros beyond the ends."""
+    size = round(length * sample_rate)
+    starts = np.round(centres * sample_rate).astype(int) - size // 2
+    frames = audio.frame(np.asarray(wave, dtype=np.float64), size, starts)
+    return frames * scipy.signal.get_window(window, size)
+
+
+def _sound(wave: ArrayLike, sample_rate: float) -> Any:
+    import parselmouth
+
+    samples = np.asarray(wave, dtype=np.float64)
+    if samples.ndim != 1 or len(samples) == 0:
+        raise ValueError(f"wave has shape {samples.shape}: give one signal, (samples,).")
+    return parselmouth.Sound(samples, sampling_frequency=sample_rate)

@@ -1,0 +1,158 @@
+"""The paper's networks: Table 1 as data, the module built from it, its geometry.
+
+Muckenhirn et al. (2019), section 4.1 and Table 1: each convolution is followed by max-pooling of
+width and shift 3 and then by a ReLU; a fully connected layer and a linear output follow. The
+softmax is left to the loss, as section 3.2 discards it before taking gradients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from relviz.audio import SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Conv:
+    """One convolution of Table 1: `filters` (n_f), `kernel_size` (kW), `stride` (dW)."""
+
+    filters: int
+    kernel_size: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A row of Table 1.
+
+    convs: the convolutions, first to last. hidden: units of the fully connected layer (n_hu).
+    window: input length w_seq, samples at 16 kHz. pool: width and shift of every max-pooling.
+    """
+
+    convs: tuple[Conv, ...]
+    hidden: int
+    window: int
+    pool: int = 3
+
+
+PHONES = Architecture(
+    convs=(Conv(80, 30, 10), Conv(60, 7, 1), Conv(60, 7, 1)),
+    hidden=1024,
+    window=int(0.250 * SAMPLE_RATE),
+)
+"""Phone classification: 250 ms of input (section 4.1)."""
+
+SPEAKERS = Architecture(
+    convs=(Conv(80, 30, 10), Conv(80, 10, 1)),
+    hidden=100,
+    window=int(0.500 * SAMPLE_RATE),
+)
+"""Speaker identification. The paper gives no length for this network, only that inputs "usually
+span 250 - 500 ms" (section 3.2); the phone network has 250 ms, so this one takes 500 ms."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one layer sees of the input; all in samples, except `length` (its output positions)."""
+
+    name: str
+    kernel_size: int
+    stride: int
+    length: int
+    receptive_field: int
+    step: int
+
+    @property
+    def milliseconds(self) -> float:
+        """The receptive field in ms at 16 kHz."""
+        return 1000 * self.receptive_field / SAMPLE_RATE
+
+
+def geometry(architecture: Architecture) -> tuple[Layer, ...]:
+    """Receptive field, step and length of every layer that slides over time, first to last.
+
+    `receptive_field` is how many input samples one output sees, `step` how far that field moves
+    between neighbouring outputs (the product of the strides so far). Raises ValueError if the
+    window is too short for the layers.
+    """
+    layers = []
+    length, field, step = architecture.window, 1, 1
+    for i, conv in enumerate(architecture.convs, start=1):
+        for name, kernel_size, stride in (
+            (f"conv{i}", conv.kernel_size, conv.stride),
+            (f"pool{i}", architecture.pool, architecture.pool),
+        ):
+            if length < kernel_size:
+                raise ValueError(
+                    f"a window of {architecture.window} samples leaves {length} for {name}, whose "
+                    f"kernel needs {kernel_size}: lengthen the window or drop a layer."
+                )
+            length = (length - kernel_size) // stride + 1
+            field += (kernel_size - 1) * step
+            step *= stride
+            layers.append(Layer(name, kernel_size, stride, length, field, step))
+    return tuple(layers)
+
+
+class RawWaveformCNN(nn.Module):
+    """The network of an `Architecture`: (..., window) samples to (..., classes) scores.
+
+    Any leading shape is allowed, (window,) too. Raises ValueError for another window length.
+    """
+
+    def __init__(self, architecture: Architecture, classes: int) -> None:
+        super().__init__()
+        self.architecture = architecture
+        stages: list[nn.Module] = []
+        channels = 1
+        for conv in architecture.convs:
+            stages += [
+                nn.Conv1d(channels, conv.filters, conv.kernel_size, conv.stride),
+                nn.MaxPool1d(architecture.pool),
+                nn.ReLU(),
+            ]
+            channels = conv.filters
+        self.features = nn.Sequential(*stages, nn.Flatten())
+        self.classifier = nn.Sequential(
+            nn.Linear(channels * geometry(architecture)[-1].length, architecture.hidden),
+            nn.ReLU(),
+            nn.Linear(architecture.hidden, classes),
+        )
+
+    @property
+    def window(self) -> int:
+        """Input length w_seq, in samples."""
+        return self.architecture.window
+
+    @property
+    def filters(self) -> Tensor:
+        """First-layer kernels f_k, (n_f, kW), detached."""
+        first = self.features[0]
+        assert isinstance(first, nn.Conv1d)
+        return first.weight.detach()[:, 0, :]
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim == 0 or x.shape[-1] != self.window:
+            raise ValueError(
+                f"this network hears windows of {self.window} samples, not {tuple(x.shape)}: cut "
+                "the recording with relviz.audio.frame or use relviz.relevance_signal."
+            )
+        batch = x.shape[:-1]
+        scores = self.classifier(self.features(x.reshape(prod(batch), 1, self.window)))
+        return scores.reshape(*batch, -1)
+
+
+def build(architecture: Architecture, classes: int, seed: int | None = None) -> RawWaveformCNN:
+    """Build an untrained network in eval mode; `seed` fixes its weights and nothing else.
+
+    The weights are torch's defaults. With a seed the global random state is left as it was.
+    """
+    if seed is None:
+        return RawWaveformCNN(architecture, classes).eval()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return RawWaveformCNN(architecture, classes).eval()

@@ -1,0 +1,169 @@
+"""Spectral relevance: from the gradient of every sample to that of every frequency.
+
+A network's score y has the real gradient f[n] = dy/dx[n]. Let the input come from its spectrum,
+x = irfft(X) or x = istft(X). How does y change with X? Two answers, both here:
+
+    paper   eq. (4) of Muckenhirn et al. (2019): the inverse DFT of f, which is the Wirtinger
+            derivative dy/dX[k] with every bin of the two-sided spectrum free. For the STFT, the
+            inverse DFT of every windowed frame of f.
+    exact   dy/da + j dy/db for X = a + jb, what autograd returns through `irfft` and `istft`. It
+            knows that a real signal's bins come in pairs (twice the value at all but the first and
+            the Nyquist bin), and that istft divides by the sum of squared windows.
+
+For the DFT, exact[k] = c_k conj(paper[k]), c_k = 1 at DC and Nyquist and 2 elsewhere: the maps
+differ in these two bins only. For the STFT they agree up to a constant where the squared windows
+sum to one (interior frames of a Hann window with hop M/4, say) and differ elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+import scipy.fft
+from numpy.typing import ArrayLike, NDArray
+
+Form = Literal["paper", "exact"]
+
+
+class SpectralMap(NamedTuple):
+    """A spectral relevance map: frequencies (bins,) Hz, times (frames,) s, |g| (bins, frames)."""
+
+    frequencies: NDArray[np.float64]
+    times: NDArray[np.float64]
+    magnitude: NDArray[np.float64]
+
+
+def dft_relevance(f: ArrayLike, form: Form = "paper") -> NDArray[np.complex128]:
+    """Relevance of every DFT bin of x, given f = dy/dx.
+
+    f: (..., N) real. Returns g, (..., N // 2 + 1) complex, bins 0 to N // 2.
+    Source: Muckenhirn et al. (2019), eq. (3) and (4), for "paper"; for "exact" the gradient that
+    `torch.fft.irfft(X, n=N)` passes back.
+    """
+    gradient = _real(f)
+    _check(form)
+    n = gradient.shape[-1]
+    spectrum = scipy.fft.rfft(gradient, norm="forward")  # DFT(f) / N
+    return spectrum.conj() if form == "paper" else one_sided_factor(n) * spectrum
+
+
+def one_sided_factor(n: int) -> NDArray[np.float64]:
+    """c_k of an N-point real signal, (N // 2 + 1,): 1 at DC and Nyquist, 2 where bins pair up."""
+    factor = np.full(n // 2 + 1, 2.0)
+    factor[0] = 1.0
+    if n % 2 == 0:
+        factor[-1] = 1.0
+    return factor
+
+
+def stft_relevance(
+    f: ArrayLike,
+    window: ArrayLike,
+    hop: int,
+    *,
+    n_fft: int | None = None,
+    form: Form = "paper",
+) -> NDArray[np.complex128]:
+    """Relevance of every STFT bin of x, given f = dy/dx.
+
+    f: (..., samples) real. window: (M,) real. hop: samples between frames. n_fft: DFT length, at
+    least M (default M); the window is then zero-padded on both sides. Frame m is centred on sample
+    m * hop, as `torch.stft` and `librosa.stft` have it with `center=True` and zeros beyond the
+    ends.
+    Returns g, (..., n_fft // 2 + 1, 1 + (samples - n_fft % 2) // hop) complex.
+    "exact" is what `torch.istft(X, n_fft, hop, window=window, length=samples)` passes back; it
+    raises ValueError where the windows leave a sample uncovered, since there x is not defined.
+    Source: Muckenhirn et al. (2019), end of section 3.2; Caracalla and Roebel (2017).
+    """
+    gradient = _real(f)
+    _check(form)
+    taper = _padded_window(window, n_fft)
+    if not isinstance(hop, (int, np.integer)) or hop < 1:
+        raise ValueError(f"hop is {hop!r}: give a whole number of samples, 1 or more.")
+    samples, n = gradient.shape[-1], len(taper)
+    count = 1 + (samples - n % 2) // hop  # as torch.stft counts
+    if form == "exact":
+        gradient = gradient / _squared_windows(taper, hop, count, samples)
+    edges = [(0, 0)] * (gradient.ndim - 1) + [(n // 2, max(0, (count - 1) * hop + n - samples))]
+    padded = np.pad(gradient, edges)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n, axis=-1)
+    frames = frames[..., : (count - 1) * hop + 1 : hop, :]
+    return np.swapaxes(dft_relevance(frames * taper, form), -1, -2)
+
+
+def spectral_relevance(
+    f: ArrayLike,
+    sample_rate: float,
+    *,
+    length: float = 0.025,
+    hop: float = 0.005,
+    window: str = "hann",
+    n_fft: int | None = None,
+    form: Form = "paper",
+) -> SpectralMap:
+    """Spectral relevance map |g| of a relevance signal, in Hz and seconds.
+
+    f: (samples,), the gradient or relevance signal. sample_rate: Hz. length, hop: of the analysis
+    window and between frames, in seconds (25 ms as in the paper). window: a name that
+    `scipy.signal.get_window` knows. n_fft: DFT length in samples (default: the next fast length).
+    Returns `SpectralMap(frequencies, times, magnitude)`.
+    Source: Muckenhirn et al. (2019), section 3.2, eq. (4).
+    """
+    import scipy.signal  # heavier than all the rest of this room
+
+    gradient = _real(f)
+    if gradient.ndim != 1:
+        raise ValueError(f"f has shape {gradient.shape}: give one signal, (samples,).")
+    size, step = round(length * sample_rate), round(hop * sample_rate)
+    taper = scipy.signal.get_window(window, max(size, 1))
+    n = scipy.fft.next_fast_len(size, real=True) if n_fft is None else n_fft
+    g = stft_relevance(gradient, taper, step, n_fft=n, form=form)
+    return SpectralMap(
+        scipy.fft.rfftfreq(n, 1 / sample_rate),
+        np.arange(g.shape[-1]) * step / sample_rate,
+        np.abs(g),
+    )
+
+
+def _real(f: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(f)
+    if array.ndim == 0 or array.shape[-1] == 0 or np.iscomplexobj(array):
+        raise ValueError("f must be a real array with at least one sample along its last axis.")
+    if not np.isfinite(array).all():
+        raise ValueError("f holds NaN or infinite values: repair the gradient first.")
+    return array.astype(np.float64)
+
+
+def _check(form: str) -> None:
+    if form not in get_args(Form):
+        raise ValueError(f"form {form!r} is unknown: use paper or exact.")
+
+
+def _padded_window(window: ArrayLike, n_fft: int | None) -> NDArray[np.float64]:
+    """The window in the middle of n_fft samples, where `torch.stft` puts it."""
+    taper = np.asarray(window, dtype=np.float64)
+    if taper.ndim != 1 or len(taper) == 0 or not np.isfinite(taper).all():
+        raise ValueError("window must be a one-dimensional array of finite values.")
+    n = len(taper) if n_fft is None else n_fft
+    if n < len(taper):
+        raise ValueError(f"n_fft is {n}, shorter than the window's {len(taper)} samples.")
+    left = (n - len(taper)) // 2
+    return np.pad(taper, (left, n - len(taper) - left))
+
+
+def _squared_windows(
+    taper: NDArray[np.float64], hop: int, count: int, samples: int
+) -> NDArray[np.float64]:
+    """Sum over frames of the squared window at every sample, (samples,), by which istft divides."""
+    n = len(taper)
+    total = np.zeros(n + max((count - 1) * hop, samples))
+    for m in range(count):
+        total[m * hop : m * hop + n] += taper**2
+    total = total[n // 2 : n // 2 + samples]
+    if total.min() < 1e-11:  # torch.istft's own limit
+        raise ValueError(
+            f"windows of {n} samples every {hop} leave sample {int(total.argmin())} uncovered: the "
+            "exact form needs a smaller hop or a window that does not vanish there."
+        )
+    return total

@@ -1,0 +1,144 @@
+"""relviz.acoustics against closed forms, Praat's and librosa's own analyses."""
+
+import librosa
+import numpy as np
+import parselmouth
+import pytest
+import scipy.signal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relviz import acoustics
+
+RATE = 16000
+
+
+def pulses(f0, seconds=0.5, rate=RATE):
+    """A band-limited pulse train of known F0."""
+    t = np.arange(int(rate * seconds)) / rate
+    harmonics = np.arange(1, int(0.45 * rate / f0))
+    return sum(np.cos(2 * np.pi * f0 * h * t) for h in harmonics) / len(harmonics)
+
+
+def poles(formants, bandwidths, rate=RATE):
+    radius = np.exp(-np.pi * np.asarray(bandwidths) / rate)
+    angle = 2 * np.pi * np.asarray(formants) / rate
+    roots = radius * np.exp(1j * angle)
+    return np.real(np.poly(np.concatenate([roots, roots.conj()])))
+
+
+def vowel(f0=110.0, formants=(650, 1100, 2500, 3500), bandwidths=(60, 80, 120, 150)):
+    return scipy.signal.lfilter([1.0], poles(formants, bandwidths), pulses(f0))
+
+
+@pytest.mark.parametrize("f0", [80, 120.5, 220, 330])
+def test_f0_of_a_pulse_train(f0):
+    times, contour = acoustics.f0_contour(pulses(f0), RATE)
+    assert np.all(np.diff(times) > 0) and len(times) == len(contour)
+    np.testing.assert_allclose(contour[5:-5], f0, rtol=0.005)
+    assert acoustics.median_f0(pulses(f0), RATE) == pytest.approx(f0, rel=0.002)
+
+
+def test_unvoiced_is_nan_never_zero():
+    noise = np.random.default_rng(0).standard_normal(8000)
+    _, contour = acoustics.f0_contour(noise, RATE)
+    assert np.isnan(contour).sum() > len(contour) / 2 and not (contour == 0).any()
+    assert np.isnan(acoustics.median_f0(np.zeros(8000), RATE))
+    assert np.isnan(acoustics.median_f0(np.ones(100), RATE))
+    assert acoustics.f0_contour(np.ones(100), RATE)[0].shape == (0,)
+
+
+def test_median_f0_looks_only_into_its_span():
+    both = np.concatenate([pulses(100), pulses(200)])
+    assert acoustics.median_f0(both, RATE, (0.1, 0.4)) == pytest.approx(100, rel=0.01)
+    assert acoustics.median_f0(both, RATE, (0.6, 0.9)) == pytest.approx(200, rel=0.01)
+    assert np.isnan(acoustics.median_f0(both, RATE, (2.0, 3.0)))
+
+
+@settings(deadline=None)
+@given(size=st.integers(1, 40), seed=st.integers(0, 2**31), data=st.data())
+def test_autocorrelation_is_its_sum(size, seed, data):
+    lags = data.draw(st.integers(0, size + 3))
+    x = np.random.default_rng(seed).standard_normal((2, size))
+    full = np.array([np.correlate(row, row, "full")[size - 1 :] for row in x])
+    expected = np.zeros((2, lags + 1))
+    n = min(size, lags + 1)
+    expected[:, :n] = full[:, :n]
+    np.testing.assert_allclose(acoustics.autocorrelation(x, lags), expected, atol=1e-12)
+    assert acoustics.autocorrelation(x).shape == (2, size)
+
+
+@settings(deadline=None, max_examples=30)
+@given(order=st.integers(1, 20), seed=st.integers(0, 2**31))
+def test_lpc_solves_the_normal_equations(order, seed):
+    frame = np.random.default_rng(seed).standard_normal(200)
+    r = np.correlate(frame, frame, "full")[199:]
+    matrix = np.array([[r[abs(i - j)] for j in range(order)] for i in range(order)])
+    expected = np.concatenate([[1.0], -np.linalg.solve(matrix, r[1 : order + 1])])
+    np.testing.assert_allclose(acoustics.lpc(frame, order), expected, rtol=1e-8, atol=1e-10)
+
+
+def test_lpc_agrees_with_praat_and_burg():
+    frame = vowel()[2000:2400] * np.hamming(400)
+    a = acoustics.lpc(frame, 16)
+    peaks = acoustics.frame_formants(frame, RATE)[:2]
+    burg = np.roots(librosa.lpc(vowel()[2000:2400], order=16))
+    angles = np.sort(np.angle(burg[(burg.imag > 0) & (np.abs(burg) > 0.95)])) * RATE / 2 / np.pi
+    np.testing.assert_allclose(peaks, angles[angles > 300][:2], rtol=0.06)
+    assert a.shape == (17,) and a[0] == 1
+
+
+def test_lpc_of_silence_is_nan():
+    assert np.isnan(acoustics.lpc(np.zeros(400))).all()
+    assert np.isnan(acoustics.frame_formants(np.zeros(400), RATE)).all()
+    assert np.isnan(acoustics.formants(np.zeros(8000), RATE, 0.25)).all()
+
+
+def test_formants_of_an_all_pole_filter():
+    """The impulse response of 1 / A(z) has exactly A's poles."""
+    formants, bandwidths = [500, 1500, 2500, 3500], [60, 90, 120, 150]
+    impulse = scipy.signal.lfilter([1.0], poles(formants, bandwidths), np.eye(1, 2000)[0])
+    found = acoustics.frame_formants(impulse, RATE, order=8)
+    np.testing.assert_allclose(found, formants, rtol=1e-3)
+    wide = acoustics.frame_formants(impulse, RATE, order=8, max_bandwidth=100)
+    np.testing.assert_allclose(wide[:2], formants[:2], rtol=1e-3)
+    assert np.isnan(wide[2:]).all()
+
+
+@pytest.mark.parametrize("pre_emphasis", [0.0, 0.97])
+def test_formants_of_a_synthetic_vowel(pre_emphasis):
+    wave = vowel()
+    found = acoustics.formants(wave, RATE, 0.25, pre_emphasis=pre_emphasis)
+    np.testing.assert_allclose(found[:2], [650, 1100], rtol=0.08)
+    praat = parselmouth.Sound(wave, RATE).to_formant_burg(maximum_formant=5000)
+    np.testing.assert_allclose(found[0], praat.get_value_at_time(1, 0.25), rtol=0.1)
+    np.testing.assert_allclose(found[1], praat.get_value_at_time(2, 0.25), rtol=0.1)
+
+
+def test_envelope_of_an_all_pole_filter():
+    a = poles([500, 1500], [80, 120])
+    impulse = scipy.signal.lfilter([1.0], a, np.eye(1, 2000)[0])
+    frequencies, envelope = acoustics.lp_envelope(impulse, RATE, order=4)
+    expected = np.abs(scipy.signal.freqz([1.0], a, worN=frequencies, fs=RATE)[1])
+    np.testing.assert_allclose(envelope, expected, rtol=1e-6)
+
+
+def test_short_term_spectrum_of_a_tone():
+    tone = np.cos(2 * np.pi * 1000 * np.arange(RATE) / RATE)
+    frequencies, magnitude = acoustics.short_term_spectrum(tone, RATE, 0.5)
+    assert frequencies[magnitude.argmax()] == pytest.approx(1000, abs=RATE / 1024)
+    window = scipy.signal.get_window("hamming", 400)
+    assert magnitude.max() == pytest.approx(window.sum() / 2, rel=0.01)
+    with pytest.raises(ValueError, match="n_fft is 256, shorter than the frame's 400"):
+        acoustics.short_term_spectrum(tone, RATE, 0.5, n_fft=256)
+
+
+def test_pre_emphasis_is_a_difference():
+    x = np.random.default_rng(0).standard_normal(10)
+    expected = x - 0.97 * np.concatenate([[0], x[:-1]])
+    np.testing.assert_allclose(acoustics.pre_emphasise(x, 0.97), expected)
+
+
+def test_refuses_two_channels():
+    with pytest.raises(ValueError, match=r"wave has shape \(2, 100\): give one signal"):
+        acoustics.f0_contour(np.ones((2, 100)), RATE)

@@ -1,0 +1,462 @@
+"""relviz.backprop against a re-implementation without autograd, and against what it must refuse."""
+
+import threading
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from relviz import backprop, networks
+from tests import reference
+
+METHODS = ("guided", "gradient", "deconvnet")
+
+
+class Written(nn.Module):
+    """A network given as layers for `reference`, its ReLUs written in one of many ways."""
+
+    def __init__(self, layers, rectifier):
+        super().__init__()
+        self.layers = layers
+        self.rectifier = rectifier
+        self.reused = nn.ReLU()
+        tensors = [torch.tensor(value) for layer in layers for value in layer[1:]]
+        self.weights = nn.ParameterList([t for t in tensors if t.is_floating_point()])
+
+    def forward(self, x):
+        weights = iter(self.weights)
+        for name, *arguments in self.layers:
+            if name == "conv":
+                convolve = F.conv1d if x.ndim == 3 else F.conv2d
+                x = convolve(x, next(weights), next(weights), stride=arguments[2])
+            elif name == "pool":
+                pool = F.max_pool1d if x.ndim == 3 else F.max_pool2d
+                x = pool(x, arguments[0])
+            elif name == "flatten":
+                x = x.flatten(1)
+            elif name == "linear":
+                x = F.linear(x, next(weights), next(weights))
+            else:
+                x = self.rectifier(self, x)
+        return x
+
+
+RECTIFIERS = {
+    "reused nn.ReLU": lambda net, x: net.reused(x),
+    "nn.ReLU made in forward": lambda net, x: nn.ReLU()(x),
+    "nn.ReLU in place": lambda net, x: nn.ReLU(inplace=True)(x),
+    "F.relu": lambda net, x: F.relu(x),
+    "F.relu in place": lambda net, x: F.relu(x, inplace=True),
+    "torch.relu": lambda net, x: torch.relu(x),
+    "Tensor.relu": lambda net, x: x.relu(),
+    "Tensor.relu_": lambda net, x: x.relu_(),
+    "relu_ on a view": lambda net, x: x.unsqueeze(0).relu_().squeeze(0),
+    "clamp": lambda net, x: torch.clamp(x, min=0),
+    "clamp to a tensor": lambda net, x: torch.clamp(x, torch.zeros(())),
+    "Tensor.clamp": lambda net, x: x.clamp(0),
+    "Tensor.clamp_": lambda net, x: x.clamp_(min=0.0),
+    "clamp_ on a view": lambda net, x: x.unsqueeze(0).clamp_(min=0).squeeze(0),
+    "Tensor.clip": lambda net, x: x.clip(min=0),
+    "clamp_min": lambda net, x: x.clamp_min(0),
+    "threshold": lambda net, x: F.threshold(x, 0, 0),
+    "maximum": lambda net, x: torch.maximum(x, torch.zeros(())),
+    "max": lambda net, x: torch.max(torch.zeros(()), x),
+}
+
+
+@st.composite
+def architectures(draw, dimensions=None):
+    """Layers of a random network of one or two convolutions, and its input, all in float64."""
+    space = dimensions or draw(st.sampled_from([1, 1, 2]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    channels, size = 1, 40 if space == 1 else 12
+    x = rng.standard_normal((channels, *[size] * space))
+    layers = []
+    for _ in range(draw(st.integers(1, 2))):
+        kernel, filters = draw(st.integers(2, 4)), draw(st.integers(2, 4))
+        stride = draw(st.integers(1, 2))
+        weight = rng.standard_normal((filters, channels, *[kernel] * space))
+        layers.append(("conv", weight, rng.standard_normal(filters), stride))
+        size, channels = (size - kernel) // stride + 1, filters
+        if draw(st.booleans()) and size >= 2:
+            layers.append(("pool", 2))
+            size //= 2
+        layers.append(("relu",))
+        if size < 4:
+            break
+    width = channels * size**space
+    layers += [
+        ("flatten",),
+        ("linear", rng.standard_normal((6, width)), rng.standard_normal(6)),
+        ("relu",),
+        ("linear", rng.standard_normal((4, 6)), rng.standard_normal(4)),
+    ]
+    return layers, x
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    case=architectures(),
+    rectifier=st.sampled_from(sorted(RECTIFIERS)),
+    target=st.none() | st.integers(0, 3),
+)
+def test_equals_layer_by_layer(case, rectifier, target):
+    layers, x = case
+    net = Written(layers, RECTIFIERS[rectifier])
+    for method in METHODS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = backprop.relevance(net, torch.tensor(x)[None], target, method)[0].numpy()
+        expected = reference.relevance(layers, x, target, method)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("rectifier", sorted(RECTIFIERS))
+@pytest.mark.parametrize("space", [1, 2])
+def test_every_way_to_write_a_relu(rectifier, space):
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((1, *[13] * space))
+    layers = [
+        ("conv", rng.standard_normal((3, 1, *[4] * space)), rng.standard_normal(3), 1),
+        ("pool", 2),
+        ("relu",),
+        ("flatten",),
+        ("linear", rng.standard_normal((5, 3 * 5**space)), rng.standard_normal(5)),
+        ("relu",),
+        ("linear", rng.standard_normal((4, 5)), rng.standard_normal(4)),
+    ]
+    net = Written(layers, RECTIFIERS[rectifier])
+    for method in METHODS:
+        found = backprop.relevance(net, torch.tensor(x)[None], None, method)[0].numpy()
+        expected = reference.relevance(layers, x, None, method)
+        assert np.abs(expected).max() > 0
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+    guided = backprop.relevance(net, torch.tensor(x)[None], None, "guided")
+    assert not torch.equal(guided, backprop.relevance(net, torch.tensor(x)[None], None, "gradient"))
+
+
+def test_the_phone_network_equals_layer_by_layer():
+    net = networks.build(networks.PHONES, classes=7, seed=0).double()
+    layers = []
+    for module in [*net.features, *net.classifier]:
+        if isinstance(module, nn.Conv1d):
+            weight, bias = module.weight.detach().numpy(), module.bias.detach().numpy()
+            layers.append(("conv", weight, bias, module.stride[0]))
+        elif isinstance(module, nn.Linear):
+            layers.append(("linear", module.weight.detach().numpy(), module.bias.detach().numpy()))
+        else:
+            layers.append(
+                {nn.MaxPool1d: ("pool", 3), nn.ReLU: ("relu",), nn.Flatten: ("flatten",)}[
+                    type(module)
+                ]
+            )
+    x = np.random.default_rng(0).standard_normal(4000)
+    found = backprop.relevance(net, torch.tensor(x)).numpy()
+    expected = reference.relevance(layers, x[None], None, "guided")[0]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+def test_rnn_with_built_in_relu():
+    """nn.RNN makes its ReLUs in C++: unrolled by hand in numpy."""
+    torch.manual_seed(0)
+    rnn = nn.RNN(1, 5, nonlinearity="relu", batch_first=True).double()
+    head = nn.Linear(5, 3).double()
+    x = torch.randn(1, 6, dtype=torch.float64)
+    found = backprop.relevance(lambda x: head(rnn(x.unsqueeze(-1))[0][:, -1]), x, 1)[0].numpy()
+    w_in, w_rec = rnn.weight_ih_l0.detach().numpy(), rnn.weight_hh_l0.detach().numpy()
+    bias = (rnn.bias_ih_l0 + rnn.bias_hh_l0).detach().numpy()
+    h, states = np.zeros(5), []
+    for value in x[0].numpy():
+        pre = w_in[:, 0] * value + w_rec @ h + bias
+        states.append(pre)
+        h = np.maximum(pre, 0)
+    gradient, expected = head.weight.detach().numpy()[1], np.zeros(6)
+    for t in reversed(range(6)):
+        gradient = np.where((states[t] > 0) & (gradient > 0), gradient, 0)
+        expected[t] = w_in[:, 0] @ gradient
+        gradient = w_rec.T @ gradient
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+def small(seed=0, dtype=torch.float32):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 5)).to(dtype).eval()
+
+
+def test_targets_agree():
+    net, x = small(), torch.randn(4, 8, generator=torch.Generator().manual_seed(1))
+    winners = net(x).argmax(-1)
+    by_none = backprop.relevance(net, x)
+    torch.testing.assert_close(by_none, backprop.relevance(net, x, winners))
+    by_function = backprop.relevance(net, x, lambda s: s.gather(-1, winners[:, None]))
+    torch.testing.assert_close(by_none, by_function)
+    torch.testing.assert_close(
+        backprop.relevance(net, x, 3), backprop.relevance(net, x, torch.full((4,), 3))
+    )
+    for row, item in zip(by_none, x, strict=True):
+        torch.testing.assert_close(row, backprop.relevance(net, item))
+
+
+def test_leading_shapes():
+    net, x = small(), torch.randn(2, 3, 8)
+    found = backprop.relevance(net, x)
+    assert found.shape == x.shape
+    torch.testing.assert_close(found[1, 2], backprop.relevance(net, x[1, 2]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_dtypes(dtype):
+    net = networks.build(networks.PHONES, classes=4, seed=0).to(dtype)
+    x = torch.randn(2, 4000, generator=torch.Generator().manual_seed(0)).to(dtype)
+    found = backprop.relevance(net, x)
+    assert found.dtype == dtype and found.shape == x.shape and found.device == x.device
+    assert not found.requires_grad
+    exact = backprop.relevance(net.double(), x.double(), net.double()(x.double()).argmax(-1))
+    cosine = F.cosine_similarity(found.double(), exact, dim=-1)
+    assert cosine.min() > (0.99 if dtype != torch.bfloat16 else 0.7)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("method", METHODS)
+def test_cuda_equals_cpu(method):
+    net = networks.build(networks.PHONES, classes=4, seed=0).double()
+    x = torch.randn(2, 4000, dtype=torch.float64)
+    on_cpu = backprop.relevance(net, x, 1, method)
+    on_cuda = backprop.relevance(net.cuda(), x.cuda(), 1, method)
+    torch.testing.assert_close(on_cuda.cpu(), on_cpu)
+
+
+def snapshot(net):
+    return (
+        {k: v.clone() for k, v in net.state_dict().items()},
+        [(p.requires_grad, None if p.grad is None else p.grad.clone()) for p in net.parameters()],
+        [m.training for m in net.modules()],
+        [(len(m._forward_hooks), len(m._backward_hooks)) for m in net.modules()],
+    )
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_model_is_left_as_it_was(fails):
+    net = nn.Sequential(
+        nn.Linear(8, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.5), nn.Linear(6, 3)
+    )
+    if fails:
+        net.append(nn.GELU())
+    net.eval()
+    net[0].train()  # a mixture that must survive
+    net[0].weight.requires_grad_(False)
+    net[4](torch.randn(2, 6)).sum().backward()
+    before = snapshot(net)
+    x = torch.randn(4, 8, requires_grad=True)
+    if fails:
+        with pytest.raises(ValueError, match="GELU"):
+            backprop.relevance(net, x)
+    else:
+        backprop.relevance(net, x)
+    after = snapshot(net)
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
+    assert x.grad is None
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_works_without_gradients_around(context):
+    net = small()
+    with context():
+        x = torch.ones(2, 8)
+        found = backprop.relevance(net, x)
+    torch.testing.assert_close(found, backprop.relevance(net, torch.ones(2, 8)))
+
+
+def test_first_layer_in_place_leaves_x_alone():
+    net = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(8, 2))
+    x = torch.randn(3, 8)
+    before = x.clone()
+    backprop.relevance(net, x)
+    assert torch.equal(x, before)
+
+
+def test_checkpointed_network():
+    net = small()
+    found = backprop.relevance(
+        lambda x: torch.utils.checkpoint.checkpoint(net, x, use_reentrant=False), torch.ones(2, 8)
+    )
+    torch.testing.assert_close(found, backprop.relevance(net, torch.ones(2, 8)))
+
+
+def test_a_second_thread_gets_plain_gradients():
+    net = small()
+    x = torch.randn(16, 8)
+    leaf = x.clone().requires_grad_()
+    expected = torch.autograd.grad(net(leaf)[:, 0].sum(), leaf)[0]
+    wrong, checked = [], 0
+    stop = threading.Event()
+
+    def explain():
+        while not stop.is_set():
+            backprop.relevance(net, x, 0, "guided")
+
+    thread = threading.Thread(target=explain)
+    thread.start()
+    try:
+        for _ in range(300):
+            found = torch.autograd.grad(net(leaf)[:, 0].sum(), leaf)[0]
+            checked += 1
+            wrong += [found] if not torch.equal(found, expected) else []
+    finally:
+        stop.set()
+        thread.join()
+    assert checked == 300 and not wrong
+    assert not torch.equal(expected, backprop.relevance(net, x, 0, "guided"))
+
+
+UNDEFINED = {
+    "LeakyReLU": F.leaky_relu,
+    "PReLU": nn.PReLU(),
+    "RReLU": F.rrelu,
+    "ELU": F.elu,
+    "SELU": F.selu,
+    "CELU": F.celu,
+    "GELU": F.gelu,
+    "SiLU": F.silu,
+    "Mish": F.mish,
+    "Softplus": F.softplus,
+    "LogSigmoid": F.logsigmoid,
+    "ReLU6": F.relu6,
+    "Hardtanh": F.hardtanh,
+    "Hardswish": F.hardswish,
+    "Hardsigmoid": F.hardsigmoid,
+    "Hardshrink": F.hardshrink,
+    "Softshrink": F.softshrink,
+    "clamp on both sides": lambda x: x.clamp(0, 6),
+    "a threshold at 1": lambda x: F.threshold(x, 1, 0),
+}
+
+
+@pytest.mark.parametrize("name", sorted(UNDEFINED))
+@pytest.mark.parametrize("method", ["guided", "deconvnet"])
+def test_other_activations_are_refused_by_name(name, method):
+    activation = UNDEFINED[name]
+
+    def net(x):
+        return activation(torch.relu(x))
+
+    with pytest.raises(ValueError, match=f"{method}' is defined for ReLU only.*{name}.*gradient"):
+        backprop.relevance(net, torch.randn(3, 4), 0, method)
+    x = torch.randn(3, 4, requires_grad=True)
+    (expected,) = torch.autograd.grad(activation(torch.relu(x))[:, 0].sum(), x)
+    torch.testing.assert_close(backprop.relevance(net, x, 0, "gradient"), expected)
+
+
+@pytest.mark.parametrize("activation", [nn.LeakyReLU(inplace=True), nn.Hardtanh(inplace=True)])
+def test_other_activations_are_refused_inside_a_view(activation):
+    net = nn.Sequential(nn.Conv1d(1, 2, 3), activation, nn.Flatten(0), nn.Linear(12, 2))
+    with pytest.raises(ValueError, match="is defined for ReLU only"):
+        backprop.relevance(net, torch.randn(1, 8))
+
+
+def test_smooth_gates_and_guards_keep_their_gradient():
+    def net(x):
+        return torch.sigmoid(torch.relu(x)).clamp(min=1e-6).log().tanh()
+
+    x = torch.randn(3, 4, dtype=torch.float64)
+    leaf = x.clone().requires_grad_()
+    (plain,) = torch.autograd.grad(net(leaf)[:, 0].sum(), leaf)
+    torch.testing.assert_close(backprop.relevance(net, x, 0), plain.clamp(min=0))
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        lambda x: torch.where(x > 0, x, 0.0),
+        lambda x: x * (x > 0),
+        lambda x: (x > 0).float() * x,
+        lambda x: x.masked_fill(x < 0, 0),
+    ],
+)
+def test_masks_are_not_passed_in_silence(mask):
+    with pytest.warns(UserWarning, match="a mask .* keeps its plain gradient under 'guided'"):
+        backprop.relevance(lambda x: mask(torch.relu(x)), torch.randn(3, 4), 0)
+
+
+def test_a_network_without_relu_is_not_passed_in_silence():
+    with pytest.warns(UserWarning, match="no ReLU lies between x and the score: 'guided' equals"):
+        backprop.relevance(nn.Linear(4, 2), torch.randn(3, 4))
+
+
+class Doubled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 2 * gradient
+
+
+def test_a_custom_function_is_not_passed_in_silence():
+    with pytest.warns(UserWarning, match="custom autograd function DoubledBackward keeps its own"):
+        backprop.relevance(lambda x: Doubled.apply(torch.relu(x)), torch.randn(3, 4))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_scripted_network_is_refused():
+    scripted = torch.jit.script(small())
+    for _ in range(3):  # TorchScript fuses after profiling runs
+        scripted(torch.randn(2, 8, requires_grad=True))
+    with pytest.raises(ValueError, match="cannot see the rectifiers inside DifferentiableGraph"):
+        backprop.relevance(scripted, torch.randn(2, 8))
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.compile's own, about its inner workings
+def test_a_compiled_network_is_exact_or_refused():
+    net = small()
+    compiled = torch.compile(net, backend="aot_eager")
+    compiled(torch.randn(2, 8, requires_grad=True))
+    x = torch.randn(2, 8)
+    try:
+        found = backprop.relevance(compiled, x)
+    except ValueError as refusal:
+        assert "cannot see the rectifiers" in str(refusal)
+    else:
+        torch.testing.assert_close(found, backprop.relevance(net, x))
+
+
+BAD_CALLS = {
+    "method 'lrp' is unknown: use one of guided, gradient, deconvnet": dict(method="lrp"),
+    "x is torch.int64: give a floating point torch tensor": dict(x=torch.ones(2, 8).long()),
+    "x is ndarray: give a floating point torch tensor": dict(x=np.ones((2, 8))),
+    "x holds NaN or infinite values": dict(x=torch.full((2, 8), float("nan"))),
+    "target 5 is not one of the network's 5 classes": dict(target=5),
+    "target -1 is not one of the network's 5 classes": dict(target=-1),
+    r"target has shape \(3,\) and dtype torch.int64: .* shape \(2,\)": dict(
+        target=torch.ones(3).long()
+    ),
+    "target has shape .* dtype torch.float32: give one integer": dict(target=torch.ones(2)),
+    "target is 'a': give None, an int": dict(target="a"),
+    "the target function must return a floating point tensor": dict(target=lambda s: 3),
+    "does not depend on x": dict(target=lambda s: torch.ones(2)),
+    "does not return a tensor of class scores: give target": dict(net=lambda x: {"scores": x}),
+    "the score does not depend on x": dict(net=lambda x: small()(x.detach())),
+}
+
+
+@pytest.mark.parametrize("message", BAD_CALLS)
+def test_what_cannot_be_right_is_refused(message):
+    call = dict(net=small(), x=torch.ones(2, 8)) | BAD_CALLS[message]
+    with pytest.raises(ValueError, match=message) as refusal:
+        backprop.relevance(call.pop("net"), call.pop("x"), **call)
+    assert str(refusal.value).count(". ") == 0 and str(refusal.value).endswith(".")
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.BatchNorm1d(8)])
+def test_a_network_that_moves_in_training_is_refused(layer):
+    net = nn.Sequential(layer, nn.Linear(8, 2)).train()
+    with pytest.raises(ValueError, match=rf"its {type(layer).__name__} \(0\).*call net.eval\(\)"):
+        backprop.relevance(net, torch.randn(4, 8))
+    with pytest.raises(ValueError, match=r"call net.eval\(\)"):
+        backprop.relevance(net.forward, torch.randn(4, 8))

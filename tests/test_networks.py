@@ -1,0 +1,110 @@
+"""relviz.networks: Table 1 and its geometry."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from relviz import networks
+from relviz.networks import PHONES, SPEAKERS, Architecture, Conv
+
+
+def test_table_1():
+    assert [(c.kernel_size, c.stride, c.filters) for c in PHONES.convs] == [
+        (30, 10, 80),
+        (7, 1, 60),
+        (7, 1, 60),
+    ]
+    assert [(c.kernel_size, c.stride, c.filters) for c in SPEAKERS.convs] == [
+        (30, 10, 80),
+        (10, 1, 80),
+    ]
+    assert (PHONES.hidden, SPEAKERS.hidden) == (1024, 100)
+    assert (PHONES.window, SPEAKERS.window) == (4000, 8000)
+
+
+@pytest.mark.parametrize("architecture", [PHONES, SPEAKERS])
+def test_conv_then_pool_then_relu(architecture):
+    net = networks.build(architecture, classes=40)
+    kinds = [type(m).__name__ for m in net.features]
+    assert kinds == ["Conv1d", "MaxPool1d", "ReLU"] * len(architecture.convs) + ["Flatten"]
+    assert [type(m).__name__ for m in net.classifier] == ["Linear", "ReLU", "Linear"]
+    pools = [(m.kernel_size, m.stride) for m in net.features if isinstance(m, nn.MaxPool1d)]
+    assert pools == [(3, 3)] * len(architecture.convs)
+    assert not net.training
+
+
+@pytest.mark.parametrize("architecture", [PHONES, SPEAKERS])
+def test_any_leading_shape(architecture):
+    net = networks.build(architecture, classes=5, seed=0)
+    x = torch.randn(2, 3, architecture.window)
+    with torch.no_grad():
+        scores = net(x)
+        assert scores.shape == (2, 3, 5)
+        torch.testing.assert_close(net(x[1, 2]), scores[1, 2])
+
+
+def test_refuses_another_length():
+    net = networks.build(PHONES, classes=5)
+    with pytest.raises(ValueError, match=r"windows of 4000 samples, not \(2, 3999\)"):
+        net(torch.zeros(2, 3999))
+    with pytest.raises(ValueError, match="leaves 12 for conv2, whose kernel needs 20"):
+        networks.geometry(Architecture((Conv(1, 4, 1), Conv(1, 20, 1)), 8, window=40))
+
+
+def test_phone_geometry_by_hand():
+    layers = networks.geometry(PHONES)
+    assert [(x.name, x.length, x.receptive_field, x.step) for x in layers] == [
+        ("conv1", 398, 30, 10),
+        ("pool1", 132, 50, 30),
+        ("conv2", 126, 230, 30),
+        ("pool2", 42, 290, 90),
+        ("conv3", 36, 830, 90),
+        ("pool3", 12, 1010, 270),
+    ]
+    assert layers[0].milliseconds == pytest.approx(1.875)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    convs=st.lists(
+        st.builds(Conv, st.just(2), st.integers(1, 6), st.integers(1, 4)), min_size=1, max_size=3
+    ),
+    pool=st.integers(1, 3),
+    seed=st.integers(0, 2**31),
+)
+def test_geometry_is_what_the_gradient_reaches(convs, pool, seed):
+    """The field and the step of every layer, measured: which inputs move which output."""
+    architecture = Architecture(tuple(convs), hidden=4, window=2000, pool=pool)
+    layers = networks.geometry(architecture)
+    # Averages in place of maxima, and positive weights, so that every input that can count does.
+    stages = []
+    for conv in convs:
+        stages.append(nn.Conv1d(1, 1, conv.kernel_size, conv.stride, bias=False).double())
+        nn.init.ones_(stages[-1].weight)
+        stages.append(nn.AvgPool1d(pool, pool))
+    x = torch.rand(1, 1, 2000, dtype=torch.float64, requires_grad=True)
+    y = x
+    for stage, layer in zip(stages, layers, strict=True):
+        y = stage(y)
+        assert y.shape[-1] == layer.length
+        reach = []
+        for position in (0, layer.length - 1):
+            (gradient,) = torch.autograd.grad(y[0, 0, position], x, retain_graph=True)
+            touched = np.flatnonzero(gradient[0, 0].numpy())
+            reach.append((touched[0], touched[-1]))
+        assert reach[0][1] - reach[0][0] + 1 == layer.receptive_field
+        assert reach[1][0] - reach[0][0] == layer.step * (layer.length - 1)
+
+
+def test_seeds_fix_the_weights_and_nothing_else():
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    a = networks.build(PHONES, classes=3, seed=0)
+    assert torch.equal(torch.rand(1), expected)
+    b, c = networks.build(PHONES, classes=3, seed=0), networks.build(PHONES, classes=3, seed=1)
+    assert torch.equal(a.filters, b.filters) and not torch.equal(a.filters, c.filters)
+    assert a.filters.shape == (80, 30) and not a.filters.requires_grad

@@ -1,0 +1,158 @@
+"""relviz.signals: overlap-add by hand, aliasing and its cure, and what is refused."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from relviz import audio, backprop, networks, signals
+
+RATE = 16000
+
+
+def tone(samples=6000, frequency=500.0, seed=0):
+    noise = 0.01 * np.random.default_rng(seed).standard_normal(samples)
+    return np.sin(2 * np.pi * frequency * np.arange(samples) / RATE) + noise
+
+
+def tiny(window=40, seed=0):
+    """A network with stride 6 that hears 40 samples."""
+    torch.manual_seed(seed)
+    net = nn.Sequential(
+        nn.Unflatten(1, (1, window)),
+        nn.Conv1d(1, 4, 5, 2),
+        nn.MaxPool1d(3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(4 * (((window - 5) // 2 + 1) // 3), 3),
+    )
+    return net.eval()
+
+
+@pytest.mark.parametrize("normalise", ["window", "utterance", "none"])
+@pytest.mark.parametrize("scale", ["rms", "none"])
+@pytest.mark.parametrize("centres", [None, (30, 75)])
+def test_overlap_add_written_out(normalise, scale, centres):
+    net, wave, hop = tiny(), tone(200).astype(np.float32), 7
+    found = signals.relevance_signal(
+        net, wave, hop, window=40, normalise=normalise, scale=scale, centres=centres, batch_size=5
+    )
+    x = wave.astype(np.float64)
+    if normalise == "utterance":
+        x = (x - x.mean()) / x.std()
+    total, count = np.zeros(200), np.zeros(200)
+    first, last = centres or (0, 199)
+    for centre in range(first, last + 1, hop):
+        where = np.arange(centre - 20, centre + 20)
+        inside = (where >= 0) & (where < 200)
+        piece = np.zeros(40)
+        piece[inside] = x[where[inside]]
+        if normalise == "window":
+            piece = (piece - piece.mean()) / piece.std()
+        r = backprop.relevance(net, torch.tensor(piece, dtype=torch.float32)[None])[0].numpy()
+        r = r.astype(np.float64)
+        if scale == "rms":
+            r = r / np.sqrt((r**2).mean())
+        total[where[inside]] += r[inside]
+        count[where[inside]] += 1
+    expected = np.divide(total, count, out=np.zeros(200), where=count > 0)
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+    assert found.dtype == np.float64 and found.shape == (200,)
+
+
+def test_one_window_is_the_relevance_of_that_window():
+    net, wave = networks.build(networks.PHONES, classes=5, seed=0), tone().astype(np.float32)
+    found = signals.relevance_signal(
+        net, wave, centres=(3000, 3000), normalise="none", scale="none", method="gradient", target=2
+    )
+    expected = backprop.relevance(net, torch.tensor(wave[1000:5000]), 2, "gradient").numpy()
+    np.testing.assert_allclose(found[1000:5000], expected, rtol=1e-5, atol=1e-9)
+    assert not found[:1000].any() and not found[5000:].any()
+
+
+def images(signal, step=10):
+    """Share of a signal's energy near the images of 500 Hz around multiples of RATE / step."""
+    spectrum = np.abs(np.fft.rfft(signal * np.hanning(len(signal)))) ** 2
+    frequencies = np.fft.rfftfreq(len(signal), 1 / RATE)
+    centres = [k * RATE / step + side * 500 for k in range(1, 5) for side in (-1, 1)]
+    near = np.any([np.abs(frequencies - centre) < 20 for centre in centres], axis=0)
+    return spectrum[near].sum() / spectrum.sum()
+
+
+def test_a_coprime_hop_cancels_the_images_of_the_stride():
+    net, wave = networks.build(networks.PHONES, classes=5, seed=0), tone(9000)
+    with pytest.warns(UserWarning, match="hop 160 shares the factor 10 .* stride of 270"):
+        aliased = signals.relevance_signal(net, wave, 160, centres=(3000, 6000))[3000:6000]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clean = signals.relevance_signal(net, wave, 97, centres=(3000, 6000))[3000:6000]
+    assert images(aliased) > 20 * images(clean)
+
+
+def test_the_warning_comes_once():
+    net, wave = tiny(), tone(200)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            signals.relevance_signal(net, wave, 4, window=40)
+    assert len([w for w in caught if "aliasing" in str(w.message)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("net", "expected"),
+    [
+        (networks.build(networks.PHONES, classes=2), 270),
+        (networks.build(networks.SPEAKERS, classes=2), 90),
+        (tiny(), 6),
+        (nn.Sequential(nn.Conv2d(1, 1, (5, 1), (4, 1)), nn.MaxPool2d((2, 1))), 8),
+        (lambda x: x, 1),
+    ],
+)
+def test_total_stride(net, expected):
+    assert signals.stride(net) == expected
+
+
+def test_a_dead_network_gives_zeros():
+    net = tiny()
+    nn.init.zeros_(net[1].weight)
+    nn.init.constant_(net[1].bias, -1.0)
+    assert not signals.relevance_signal(net, tone(200), window=40).any()
+
+
+def test_dtype_of_the_network_is_kept():
+    wave = tone(200)
+    single = signals.relevance_signal(tiny(), wave, window=40)
+    double = signals.relevance_signal(tiny().double(), wave, window=40)
+    np.testing.assert_allclose(single, double, atol=1e-4)
+
+
+def test_progress_bar(capsys):
+    signals.relevance_signal(tiny(), tone(200), window=40, progress=True)
+    assert "relevance" in capsys.readouterr().err
+    signals.relevance_signal(tiny(), tone(200), window=40)
+    assert capsys.readouterr().err == ""
+
+
+REFUSED = {
+    "the waveform has 30 samples, fewer than the 40": dict(wave=tone(30)),
+    "the waveform is silent": dict(wave=np.zeros(200)),
+    "the waveform holds 200 samples that are NaN": dict(wave=np.full(200, np.nan)),
+    "hop is 0: give a whole number of samples": dict(hop=0),
+    "hop is 1.5: give a whole number": dict(hop=1.5),
+    "normalise 'all' is unknown: use window, utterance or none": dict(normalise="all"),
+    "scale 'max' is unknown: use rms or none": dict(scale="max"),
+    "target is a tensor: give one int": dict(target=torch.ones(3)),
+    r"centres \(50, 20\) do not lie in order": dict(centres=(50, 20)),
+    r"centres \(0, 200\) do not lie in order within the 200": dict(centres=(0, 200)),
+    "does not say how many samples it hears: pass window=": dict(window=None),
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_what_cannot_be_right_is_refused(message):
+    call = dict(wave=tone(200), window=40) | REFUSED[message]
+    with pytest.raises(ValueError, match=message) as refusal:
+        signals.relevance_signal(tiny(), call.pop("wave"), **call)
+    assert isinstance(refusal.value, audio.AudioError) == message.startswith("the waveform")
