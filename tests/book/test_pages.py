@@ -49,7 +49,7 @@ def chapter(request) -> str:
 
 
 def test_has_a_title(path):
-    assert page(path).find("h1").get_text(strip=True)
+    assert page(path).find("article").find("h1").get_text(strip=True)
     assert page(path).html["lang"]
 
 
