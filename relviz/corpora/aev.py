@@ -102,7 +102,7 @@ def vowels(
     tokens = tuple(token for name in names for token in everything if token.vowel == name)
     absent = [token.path for token in tokens if token.path and not token.path.is_file()]
     if absent:
-        raise CorpusError(_absent(absent[0], len(absent)))
+        raise CorpusError(_absent(source.folder, absent[0], len(absent)))
     return VowelCorpus(tokens, source, deviations(everything))
 
 
@@ -120,8 +120,8 @@ def read_tables(folder: Path) -> tuple[Vowel, ...]:
             continue
         if name not in timed:
             raise CorpusError(
-                f"{folder / 'timedata.dat'} has no row for {name}: "
-                "run `relviz data fetch aev` to replace it."
+                f"{folder / 'timedata.dat'} has no row for {name}: for the whole table, "
+                f"{store.remedy('aev', folder)}."
             )
         f0, f1, f2, f3 = (hertz or math.nan for hertz in measured[name][1:5])
         start, end, *judges = (milliseconds / 1000 for milliseconds in timed[name])
@@ -152,7 +152,7 @@ def read_table(path: Path, columns: int) -> dict[str, tuple[float, ...]]:
     Raises CorpusError for a missing table or a row without `columns` columns of numbers.
     """
     if not path.is_file():
-        raise CorpusError(_absent(path, 1))
+        raise CorpusError(_absent(path.parent, path))
     rows = {}
     for number, line in enumerate(path.read_text(encoding="latin-1").splitlines(), 1):
         name, *cells = line.split() or [""]
@@ -164,24 +164,31 @@ def read_table(path: Path, columns: int) -> dict[str, tuple[float, ...]]:
             cells = []
         if len(cells) != columns - 1:
             raise CorpusError(
-                f"{path}, line {number}, is not a name and {columns - 1} numbers: "
-                "run `relviz data fetch aev` to replace the table."
+                f"{path}, line {number}, is not a name and {columns - 1} numbers: for the whole "
+                f"table, {store.remedy('aev', path.parent)}."
             )
     return rows
 
 
 def deviations(tokens: Iterable[Vowel]) -> dict[tuple[str, str], Measures]:
-    """Return (vowel, sex) -> standard deviations (n - 1, NaN left out) of F0 to F3 in Hz."""
+    """Return (vowel, sex) -> standard deviations of F0 to F3 in Hz.
+
+    n - 1 in the denominator, NaN left out, and NaN where fewer than two numbers remain.
+    """
     groups: dict[tuple[str, str], list[Measures]] = {}
     for token in tokens:
         measures = Measures(token.f0, token.f1, token.f2, token.f3)
         groups.setdefault((token.vowel, token.sex), []).append(measures)
     return {
-        group: Measures(*map(float, np.nanstd(np.array(rows), axis=0, ddof=1)))
-        for group, rows in groups.items()
+        group: Measures(*map(_deviation, zip(*rows, strict=True))) for group, rows in groups.items()
     }
 
 
-def _absent(path: Path, count: int) -> str:
+def _deviation(hertz: Iterable[float]) -> float:
+    finite = [value for value in hertz if not math.isnan(value)]
+    return float(np.std(finite, ddof=1)) if len(finite) > 1 else math.nan
+
+
+def _absent(folder: Path, path: Path, count: int = 1) -> str:
     others = f" (and {count - 1} more)" if count > 1 else ""
-    return f"{path} is missing{others}: run `relviz data fetch aev` to download it."
+    return f"{path} is missing{others}: {store.remedy('aev', folder)}."

@@ -163,7 +163,7 @@ def fetch(
 ) -> Path:
     """Download what `folder` lacks of a corpus, or has wrong, and return the folder.
 
-    folder: default, where `locate` finds the corpus, else the user's cache.
+    folder: default, the user's cache; what RELVIZ_DATA names is only ever read.
     progress: show a tqdm bar, one step a file.
     base_urls: file suffix -> folder on the web that ends in "/"; default `URLS[corpus]`.
     Each file is downloaded under a temporary name and moved into place once its SHA-256 is right;
@@ -173,11 +173,13 @@ def fetch(
     """
     listed = checksums(corpus)
     bases = base_urls or URLS[corpus]
-    if folder is None:
-        source = locate(corpus)
-        folder = source.folder if source and source.folder else cache() / corpus
-    folder = Path(folder)
+    folder = cache() / corpus if folder is None else Path(folder)
     urls = {name: bases[Path(name).suffix] + Path(name).name for name in listed}
+    try:
+        for parent in {(folder / name).parent for name in listed}:
+            parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CorpusError(_reason(corpus, "", folder, error)) from error
     shelf = pooch.create(folder, base_url="", registry=listed, urls=urls, retry_if_failed=RETRIES)
     log: logging.Logger = pooch.get_logger()
     level = log.level
@@ -189,13 +191,24 @@ def fetch(
     try:
         with tqdm(total=len(jobs), desc=corpus, unit="file", disable=not progress) as bar:
             for job in as_completed(jobs):
-                if (error := job.exception()) is not None:
-                    raise CorpusError(_reason(corpus, urls[jobs[job]], folder, error)) from error
+                failure = job.exception()
+                if failure is not None:
+                    raise CorpusError(
+                        _reason(corpus, urls[jobs[job]], folder, failure)
+                    ) from failure
                 bar.update()
     finally:
         pool.shutdown(cancel_futures=True)
         log.setLevel(level)
     return folder
+
+
+def remedy(corpus: str, folder: Path) -> str:
+    """Say how to repair a corpus in `folder`: the end of an error's sentence."""
+    command = f"run `relviz data fetch {corpus}`"
+    if folder == cache() / corpus:
+        return command
+    return f"put it there, or unset {VARIABLE} and {command}"
 
 
 def _home(corpus: str) -> Path | None:
@@ -231,7 +244,7 @@ def _reason(corpus: str, url: str, folder: Path, error: BaseException) -> str:
         return f"{url} cannot be downloaded ({type(error).__name__}): go online; {again}."
     if isinstance(error, OSError):
         return (
-            f"{error.filename or folder} cannot be written ({error.strerror}): make room, or name "
-            f"a folder that you may write to in {VARIABLE}."
+            f"{error.filename or folder} cannot be written ({error.strerror or error}): make room "
+            f"or permit it, and run `relviz data fetch {corpus}` again."
         )
     return f"{url} does not have the listed SHA-256 (truncated or changed): {again}."

@@ -262,7 +262,7 @@ def _draw(name: str, sex: str, number: int, seed: int) -> tuple[list[float], flo
     spread = np.array(DEVIATIONS[sex][name]) * np.clip(scores, -2.5, 2.5)
     f0, f1, f2, f3 = np.array(MEANS[sex][name]) + spread
     f2 = max(f2, f1 + 250)  # two formants that all but merge cannot be told apart
-    f3 = max(f3, f2 + 250)
+    f3 = max(f3, f2 + 150)
     duration = float(np.clip(0.32 + 0.04 * own[4], 0.24, 0.4))
     return [round(float(max(hertz, 75)), 1) for hertz in (f0, f1, f2, f3)], round(duration, 3)
 

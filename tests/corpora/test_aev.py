@@ -1,0 +1,210 @@
+"""The tables' parsing against lines read by hand, and the recordings where there are some."""
+
+import math
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relviz.corpora import TABLE2, VOWELS, CorpusError, Measures, Source, vowels
+from relviz.corpora.aev import Vowel, deviations, read_table, read_tables
+
+VOWDATA = """(c) 1995 James Hillenbrand
+
+Filenames:
+
+character 1:     m=man, w=woman, b=boy, g=girl
+characters 2-3:  talker number
+
+col1:  filename
+  1    2   3    4    5    6    7    8    9   10    11  12   13    14  15   16
+m01ah 316 159  813 1283 2687 3675  818 1292 2706  818 1279 2689  767 1378 2592 
+m02ah 250 102  700 1200 2500 3489  627 1871 2456  636 1881 2455  628 1793 2451 
+w49ah 339 224 1145    0 3272 4110 1145    0 3272 1145    0 3272 1013 1786 3090 
+w01ah 323   0  930 1500 2800    0  669 2008 2671  671 1992 2659  685 1773 2680 
+b01ah 323 236  930 1500 2800    0  669 2008 2671  671 1992 2659  685 1773 2680 
+"""  # noqa: W291
+
+TIMEDATA = """  Start = Start of vowel nucleus
+Center2 = Steady-state time from judge 2
+
+File   Start    End   Center1  Center2
+m01ah  204.0   520.2   268.0    254.0
+m02ah  132.0   382.0   198.0    240.0
+w49ah  100.0   439.0   150.0    151.0
+w01ah   50.0   373.0   100.0    120.0
+b01ah   50.0   373.0   100.0    120.0
+"""
+
+
+@pytest.fixture
+def folder(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """RELVIZ_DATA/aev with four adult tokens of "ah"."""
+    folder = nowhere.parent / "data" / "aev"
+    for name in ("men/m01ah", "men/m02ah", "women/w01ah", "women/w49ah"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(0).normal(0, 0.1, 8000)
+        soundfile.write(folder / f"{name}.wav", noise, 16000)
+    (folder / "vowdata.dat").write_bytes(VOWDATA.replace("\n", "\r\n").encode())
+    (folder / "timedata.dat").write_bytes(TIMEDATA.replace("\n", "\r\n").encode())
+    monkeypatch.setenv("RELVIZ_DATA", str(folder.parent))
+    return folder
+
+
+def remedy(folder: Path) -> str:
+    return "put it there, or unset RELVIZ_DATA and run `relviz data fetch aev`."
+
+
+def refusal(*arguments: object) -> str:
+    with pytest.raises(CorpusError) as refused:
+        vowels(*arguments)  # type: ignore[arg-type]
+    return str(refused.value)
+
+
+def test_tokens_are_what_the_tables_say(folder: Path) -> None:
+    corpus = vowels("ah")
+    assert corpus.source == Source("RELVIZ_DATA", folder, "aev")
+    assert [token.name for token in corpus.tokens] == ["m01ah", "m02ah", "w01ah", "w49ah"]
+    first = corpus.tokens[0]
+    assert first == Vowel(
+        name="m01ah",
+        talker="m01",
+        sex="M",
+        vowel="ah",
+        f0=159,
+        f1=813,
+        f2=1283,
+        f3=2687,
+        start=0.2040,
+        end=520.2 / 1000,
+        steady=(0.268 + 0.254) / 2,
+        path=folder / "men" / "m01ah.wav",
+    )
+    wave = first.wave()
+    assert wave.dtype == np.float32
+    assert wave.shape == (8000,)
+    assert corpus.tokens[3].sex == "F"
+    assert corpus.tokens[3].path == folder / "women" / "w49ah.wav"
+
+
+def test_zero_becomes_nan(folder: Path) -> None:
+    _, _, w01, w49 = vowels("ah").tokens
+    assert math.isnan(w01.f0)
+    assert w01.f1 == 930
+    assert math.isnan(w49.f2)
+    assert (w49.f1, w49.f3) == (1145, 3272)
+
+
+def test_deviations_leave_nan_out(folder: Path) -> None:
+    spread = vowels("ah").deviations
+    assert set(spread) == {("ah", "M"), ("ah", "F")}
+    assert spread["ah", "M"].f0 == pytest.approx(np.std([159, 102], ddof=1))
+    assert spread["ah", "F"].f1 == pytest.approx(np.std([1145, 930], ddof=1))
+    assert math.isnan(spread["ah", "F"].f2)
+
+
+@given(st.lists(st.tuples(*[st.floats(60, 4000) | st.just(math.nan)] * 4), min_size=3, max_size=8))
+def test_deviations_are_sample_deviations(rows: list[tuple[float, float, float, float]]) -> None:
+    rows = [(100.0, 500.0, 1500.0, 2500.0), (120.0, 520.0, 1510.0, 2600.0), *rows]
+    tokens = [Vowel("m01ah", "m01", "M", "ah", *row, 0.1, 0.4, 0.2) for row in rows]
+    spread = deviations(tokens)["ah", "M"]
+    for column, found in zip(zip(*rows, strict=True), spread, strict=True):
+        finite = [value for value in column if not math.isnan(value)]
+        assert found == pytest.approx(np.std(finite, ddof=1))
+
+
+def test_unknown_vowel(folder: Path) -> None:
+    assert refusal(("ah", "ow")) == (
+        "There is no vowel 'ow': choose from ae, ah, aw, eh, ei, er, ih, iy, oa, oo, uh, uw."
+    )
+
+
+def test_missing_recording(folder: Path) -> None:
+    (folder / "men" / "m02ah.wav").unlink()
+    (folder / "women" / "w49ah.wav").unlink()
+    assert refusal("ah") == (
+        f"{folder / 'men' / 'm02ah.wav'} is missing (and 1 more): {remedy(folder)}"
+    )
+
+
+def test_missing_recording_in_the_cache(
+    folder: Path, nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RELVIZ_DATA")
+    nowhere.mkdir(parents=True)
+    folder.rename(nowhere / "aev")
+    path = nowhere / "aev" / "men" / "m02ah.wav"
+    path.unlink()
+    assert refusal("ah") == f"{path} is missing: run `relviz data fetch aev`."
+
+
+@pytest.mark.parametrize("table", ["vowdata.dat", "timedata.dat"])
+def test_missing_table(folder: Path, table: str) -> None:
+    (folder / table).unlink()
+    assert refusal("ah") == f"{folder / table} is missing: {remedy(folder)}"
+
+
+@pytest.mark.parametrize("broken", ["m02ah  132.0   382.0   198.0", "m02ah  132.0   38x 198 240.0"])
+def test_broken_row(folder: Path, broken: str) -> None:
+    row = "m02ah  132.0   382.0   198.0    240.0"
+    (folder / "timedata.dat").write_text(TIMEDATA.replace(row, broken))
+    assert refusal("ah") == (
+        f"{folder / 'timedata.dat'}, line 6, is not a name and 4 numbers: for the whole table, "
+        f"{remedy(folder)}"
+    )
+
+
+def test_token_without_times(folder: Path) -> None:
+    row = "m02ah  132.0   382.0   198.0    240.0\n"
+    (folder / "timedata.dat").write_text(TIMEDATA.replace(row, ""))
+    assert refusal("ah") == (
+        f"{folder / 'timedata.dat'} has no row for m02ah: for the whole table, {remedy(folder)}"
+    )
+
+
+def test_synthetic_when_there_is_nothing(nowhere: Path) -> None:
+    corpus = vowels()
+    assert corpus.source == Source("synthetic")
+    assert len(corpus.tokens) == 465
+    assert len({token.talker for token in corpus.tokens}) == 93
+    assert set(corpus.deviations) == {(vowel, sex) for vowel in TABLE2 for sex in "MF"}
+    again = pickle.loads(pickle.dumps(corpus))
+    assert again == corpus
+    assert np.array_equal(again.tokens[7].wave(), corpus.tokens[7].wave())
+
+
+@pytest.mark.realdata
+def test_rows_of_the_real_tables(recordings: Path) -> None:
+    rows = read_table(recordings / "vowdata.dat", 16)
+    assert len(rows) == 1668
+    assert rows["m01ae"][:6] == (323, 174, 663, 2012, 2659, 3691)
+    assert rows["g21uw"] == (
+        *(227, 225, 446, 1533, 3269, 4504, 465, 1622, 3261, 444, 1525, 3265, 442, 1619, 3099),
+    )
+    times = read_table(recordings / "timedata.dat", 5)
+    assert times["m01ae"] == (177.3, 500.4, 304.0, 297.0)
+    tokens = read_tables(recordings)
+    assert len(tokens) == 93 * 12
+    assert {token.vowel for token in tokens} == set(VOWELS)
+
+
+@pytest.mark.realdata
+def test_the_real_corpus(recordings: Path) -> None:
+    corpus = vowels()
+    assert corpus.source.folder == recordings
+    assert len(corpus.tokens) == 465
+    talkers = {token.talker: token.sex for token in corpus.tokens}
+    assert sorted(talkers.values()) == ["F"] * 48 + ["M"] * 45
+    assert [token.vowel for token in corpus.tokens] == [v for v in TABLE2 for _ in range(93)]
+    unmeasured = [token.name for token in corpus.tokens if math.isnan(token.f2)]
+    assert unmeasured == ["w49ah"]
+    assert len(corpus.deviations) == 24
+    assert corpus.deviations["iy", "F"] == pytest.approx(Measures(24, 41, 147, 237), abs=0.6)
+    for token in corpus.tokens[::20]:
+        wave = token.wave()
+        assert wave.dtype == np.float32
+        assert 0 <= token.start <= token.steady <= token.end < len(wave) / 16000
