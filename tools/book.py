@@ -15,6 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pooch
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 JUNK = {"__pycache__", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache"}
@@ -30,12 +32,13 @@ def files(*tops: str) -> list[Path]:
 
 
 def data() -> list[str]:
-    """Say which recordings there are: the folder's name, and each file's name and size."""
-    folder = os.environ.get("RELVIZ_DATA", "")
-    listing = [folder]
-    for place, folders, names in os.walk(folder) if folder else ():
-        folders.sort()
-        listing += [f"{place}/{n} {os.path.getsize(f'{place}/{n}')}" for n in sorted(names)]
+    """Say which recordings there are: each file's name and size, where relviz looks for them."""
+    listing = []
+    for folder in (os.environ.get("RELVIZ_DATA", ""), str(pooch.os_cache("relviz"))):
+        listing.append(folder)
+        for place, folders, names in os.walk(folder) if folder else ():
+            folders.sort()
+            listing += [f"{place}/{n} {os.path.getsize(f'{place}/{n}')}" for n in sorted(names)]
     return listing
 
 
