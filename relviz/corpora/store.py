@@ -173,7 +173,7 @@ def fetch(
     """
     listed = checksums(corpus)
     bases = base_urls or URLS[corpus]
-    folder = cache() / corpus if folder is None else Path(folder)
+    folder = cache() / corpus if folder is None else Path(folder).expanduser()
     urls = {name: bases[Path(name).suffix] + Path(name).name for name in listed}
     try:
         for parent in {(folder / name).parent for name in listed}:
@@ -185,10 +185,10 @@ def fetch(
     level = log.level
     log.setLevel(logging.WARNING)
     pool = ThreadPoolExecutor(PARALLEL)
-    jobs: dict[Future[str], str] = {
-        pool.submit(shelf.fetch, name, processor=_readable): name for name in listed
-    }
     try:
+        jobs: dict[Future[str], str] = {
+            pool.submit(shelf.fetch, name, processor=_readable): name for name in listed
+        }
         with tqdm(total=len(jobs), desc=corpus, unit="file", disable=not progress) as bar:
             for job in as_completed(jobs):
                 failure = job.exception()
