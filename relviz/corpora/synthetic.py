@@ -224,6 +224,8 @@ def vowel_corpus(
     A talker's F0 and formants deviate from `MEANS` by `DEVIATIONS` times a normal draw, cut at
     2.5; in part the same draw for all of the talker's vowels, as in the recordings. A token depends
     on the seed, its talker and its vowel only, not on what else is asked for.
+    F0 is constant, so linear prediction pulls a low F1 ("iy", "uw") towards the nearest harmonic,
+    most for women: even the original waves then miss by more than one standard deviation.
     Returns the tokens vowel by vowel as named; the waves are made when asked for.
     """
     from relviz.corpora.aev import Vowel
