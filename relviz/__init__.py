@@ -5,6 +5,9 @@ The rooms, ground floor first: `audio`, `networks`, `backprop`, `signals`, `spec
 only; librosa, parselmouth, pandas and matplotlib load where they are used.
 """
 
+import importlib
+from types import ModuleType
+
 from relviz.backprop import relevance
 from relviz.signals import relevance_signal
 from relviz.spectral import spectral_relevance
@@ -12,3 +15,12 @@ from relviz.spectral import spectral_relevance
 __version__ = "0.1.0.dev0"
 
 __all__ = ["relevance", "relevance_signal", "spectral_relevance"]
+
+_ROOMS = ("acoustics", "audio", "corpora", "filters", "networks", "plots", "studies")
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Load a room when it is first named, as in `relviz.studies.vowels`."""
+    if name in _ROOMS:
+        return importlib.import_module(f"relviz.{name}")
+    raise AttributeError(f"module 'relviz' has no attribute {name!r}")

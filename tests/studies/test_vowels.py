@@ -1,0 +1,216 @@
+"""relviz.studies.vowels: the protocol on made-up estimates, synthetic vowels and recordings."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from relviz import networks
+from relviz.corpora import Source, VowelCorpus, locate, vowel_corpus, vowels
+from relviz.corpora.aev import deviations
+from relviz.studies import vowels as study
+
+
+@pytest.fixture(scope="module")
+def synthetic():
+    """Two men and two women, five vowels each, with the spread of all synthetic talkers."""
+    tokens = vowel_corpus()
+    few = tuple(t for t in tokens if t.talker in {"m01", "m02", "w01", "w02"})
+    assert len(few) == 20
+    return VowelCorpus(few, Source("synthetic"), deviations(tokens))
+
+
+def made_up(rights, talkers=None):
+    """Estimates of F0 that are right or wrong as told, everything else right."""
+    frame = pd.DataFrame(
+        {
+            "signal": "s",
+            "replicate": 0,
+            "pre_emphasis": 0.97,
+            "token": [f"t{i}" for i in range(len(rights))],
+            "talker": talkers or [f"m{i}" for i in range(len(rights))],
+            "sex": "M",
+            "vowel": "ah",
+        }
+    )
+    for measure in study.MEASURES:
+        frame[f"{measure}_true"], frame[f"{measure}_sd"], frame[measure] = 100.0, 10.0, 100.0
+    frame.loc[[not right for right in rights], "f0"] = 111.0
+    return frame
+
+
+def cell(table, **where):
+    rows = table
+    for column, value in where.items():
+        rows = rows[rows[column] == value]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def test_within_one_deviation_of_the_tokens_own_measurement():
+    frame = made_up([True] * 6)
+    frame["f0"] = [90.0, 110.0, 89.9, 110.1, np.nan, 100.0]  # inclusive; NaN is wrong
+    frame.loc[5, "f0_true"] = np.nan  # not measurable by hand: left out
+    row = cell(study.score(frame), measure="f0", sex="M", vowel="ah")
+    assert (row["n"], row["accuracy"]) == (5, 0.4)
+
+
+def test_means_weigh_vowels_and_sexes_equally():
+    a, b, c = made_up([True] * 4), made_up([False]), made_up([True, False])
+    b["vowel"], c["sex"] = "iy", "F"
+    table = study.score(pd.concat([a, b, c]))
+    assert cell(table, measure="f0", sex="M", vowel="mean")["accuracy"] == 0.5
+    assert cell(table, measure="f0", sex="both", vowel="mean")["accuracy"] == pytest.approx(0.5)
+    assert cell(table, measure="f0", sex="F", vowel="ah")["accuracy"] == 0.5
+
+
+@given(n=st.integers(1, 500), data=st.data())
+def test_wilson_equals_scipy(n, data):
+    k = data.draw(st.integers(0, n))
+    expected = stats.binomtest(k, n).proportion_ci(method="wilson")
+    assert study.wilson(k / n, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_one_token_a_talker_gives_wilsons_interval():
+    rights = [True] * 30 + [False] * 15
+    row = cell(study.score(made_up(rights)), measure="f0", sex="M", vowel="ah")
+    expected = stats.binomtest(30, 45).proportion_ci(method="wilson")
+    assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_tokens_that_agree_within_talkers_do_not_narrow_the_interval():
+    rights = [i % 3 > 0 for i in range(45)]
+    once = cell(study.score(made_up(rights)), measure="f0", sex="M", vowel="ah")
+    copies = []
+    for vowel in ("ah", "eh", "iy", "oa"):
+        copies.append(made_up(rights).assign(vowel=vowel))
+    same = cell(study.score(pd.concat(copies)), measure="f0", sex="M", vowel="mean")
+    assert same["high"] - same["low"] == pytest.approx(once["high"] - once["low"], rel=1e-6)
+    rng = np.random.default_rng(0)
+    mixed = [
+        made_up(list(rng.permutation(rights))).assign(vowel=v) for v in ("ah", "eh", "iy", "oa")
+    ]
+    free = cell(study.score(pd.concat(mixed)), measure="f0", sex="M", vowel="mean")
+    assert free["high"] - free["low"] < 0.7 * (same["high"] - same["low"])
+
+
+def test_certainty_still_has_an_interval():
+    row = cell(study.score(made_up([True] * 45)), measure="f0", sex="M", vowel="ah")
+    assert row["high"] == 1 and row["low"] == pytest.approx(0.9213, abs=1e-3)
+
+
+def test_replicates_give_a_range():
+    a, b = made_up([True, True]), made_up([True, False]).assign(replicate=1)
+    row = cell(study.score(pd.concat([a, b])), measure="f0", sex="both", vowel="mean")
+    assert (row["accuracy"], row["lowest"], row["highest"], row["n"]) == (0.75, 0.5, 1.0, 4)
+
+
+def test_the_papers_table():
+    wide = study.layout(study.paper())
+    assert list(wide.columns) == ["ah", "eh", "iy", "oa", "uw", "mean"]
+    assert wide.loc[("paper (GBP, TIMIT)", "?", "f1", "F")].tolist()[:5] == pytest.approx(
+        [90, 92, 93, 91, 93]
+    )
+    line = study.summary(study.paper()).iloc[0]
+    assert line.to_dict() == {"F0": "91.5", "F1": "91.3", "F2": "93.9"}
+
+
+def test_original_synthetic_vowels_score_high(synthetic):
+    table = study.table2({"original": study.original}, synthetic, jobs=1)
+    means = table[(table["sex"] == "both") & (table["vowel"] == "mean")]
+    means = means.set_index(["pre_emphasis", "measure"])["accuracy"]
+    assert means[0.97, "f0"] == 1 and means[0.97, "f1"] >= 0.9 and means[0.97, "f2"] >= 0.9
+    summary = study.summary(table)
+    assert list(summary.index) == [("original", "0.97"), ("original", "none")]
+    assert study.layout(table).shape == (12, 6)
+
+
+def wrong_tone(wave, centre):
+    """A signal that knows nothing: 700 Hz pulses."""
+    return (np.arange(len(wave)) % 23 == 0).astype(float)
+
+
+def silence(wave, centre):
+    return np.zeros(len(wave))
+
+
+def test_signals_that_know_nothing_score_low(synthetic):
+    table = study.table2({"pulses": wrong_tone, "nothing": silence}, synthetic, jobs=1)
+    means = table[(table["sex"] == "both") & (table["vowel"] == "mean")]
+    assert (means[means["signal"] == "nothing"]["accuracy"] == 0).all()
+    assert (
+        means[(means["signal"] == "pulses") & (means["measure"] == "f0")]["accuracy"] == 0
+    ).all()
+
+
+def test_jobs_do_not_change_the_table(synthetic):
+    net = networks.build(networks.PHONES, classes=4, seed=0)
+    few = replace(synthetic, tokens=synthetic.tokens[:4])
+    rows = {"original": study.original, "untrained": [study.Relevance(net)]}
+    alone = study.estimates(rows, few, jobs=1)
+    together = study.estimates(rows, few, jobs=2)
+    pd.testing.assert_frame_equal(alone, together, rtol=1e-3)
+    assert set(alone["signal"]) == {"original", "untrained"} and len(alone) == 2 * 2 * 4
+
+
+def test_an_untrained_network_passes_f0_with_hop_97_and_gbp(synthetic):
+    """The control that makes the point: no training, and F0 is right."""
+    net = networks.build(networks.PHONES, classes=40, seed=0)
+    rows = {method: study.Relevance(net, method) for method in ("guided", "gradient")}
+    table = study.table2(rows, synthetic)
+    f0 = table[(table["measure"] == "f0") & (table["sex"] == "both") & (table["vowel"] == "mean")]
+    f0 = f0[f0["pre_emphasis"] == 0].set_index("signal")["accuracy"]
+    assert f0["guided"] >= 0.9 and f0["gradient"] <= 0.3
+
+
+def test_relevance_windows_lie_where_they_should(synthetic):
+    token = synthetic.tokens[0]
+    wave, centre = token.wave(), round(token.steady * 16000)
+    net = networks.build(networks.PHONES, classes=4, seed=0)
+    one = study.Relevance(net, hop=None)(wave, centre)
+    inside = np.flatnonzero(one)
+    assert inside.min() >= centre - 2000 and inside.max() < centre + 2000
+    many = study.Relevance(net, hop=97, reach=0.02)(wave, centre)
+    inside = np.flatnonzero(many)
+    assert centre - 2000 - 320 <= inside.min() < centre - 2000
+    assert centre + 2000 <= inside.max() < centre + 2000 + 320
+
+
+def test_standard_signals():
+    net = networks.build(networks.PHONES, classes=4, seed=0)
+    rows = study.standard_signals({"trained": [net]}, seeds=3)
+    assert list(rows)[:3] == [
+        "original recording",
+        "trained, GBP, hop 97",
+        "untrained, GBP, hop 97",
+    ]
+    assert len(rows) == 1 + 2 * 2 * 2
+    assert len(rows["untrained, gradient, one window"]) == 3
+    weights = [r.net.filters for r in rows["untrained, GBP, hop 97"]]
+    assert not np.array_equal(weights[0], weights[1])
+
+
+def test_refusals(synthetic):
+    with pytest.raises(ValueError, match="signals is empty"):
+        study.estimates({}, synthetic)
+    with pytest.raises(
+        ValueError, match=r"turned \(\d+,\) samples of \w+ into \(3,\): it must keep"
+    ):
+        study.estimates({"short": lambda wave, centre: wave[:3]}, synthetic, jobs=1)
+
+
+@pytest.mark.realdata
+def test_the_original_recordings_reach_the_ceiling():
+    """What every relevance row is compared with: F0 >= 99, F1 >= 95, F2 >= 95 percent."""
+    if locate("aev") is None:
+        pytest.skip("no recordings: set RELVIZ_DATA or run `relviz data fetch aev`")
+    corpus = vowels()
+    assert len(corpus.tokens) == 465
+    table = study.table2({"original": study.original}, corpus, pre_emphases=(0.97,))
+    means = table[(table["sex"] == "both") & (table["vowel"] == "mean")]
+    means = 100 * means.set_index("measure")["accuracy"]
+    assert means["f0"] >= 99 and means["f1"] >= 95 and means["f2"] >= 95
