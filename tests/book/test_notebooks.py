@@ -1,13 +1,12 @@
 """The chapter notebooks as files: executed, text only, and checkable on another machine."""
 
 import re
-from pathlib import Path
 
 import nbformat
 import pytest
-import yaml
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.book.toc import ROOT, pages
+
 NOTEBOOKS = sorted(
     p for p in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts
 )
@@ -29,23 +28,15 @@ def output_text(output) -> str:
     return "".join(str(text) for text in output.get("data", {}).values())
 
 
-def toc_files() -> set[str]:
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    chapters = [chapter for part in toc.get("parts", []) for chapter in part["chapters"]]
-    for chapter in chapters:  # grows while it is walked: sections nest
-        chapters += chapter.get("sections", [])
-    return {toc["root"], *(chapter["file"] for chapter in chapters)}
-
-
 def test_toc_names_each_notebook():
     """A chapter that the table of contents forgets would be executed by nobody."""
     names = {path.relative_to(ROOT).with_suffix("").as_posix() for path in NOTEBOOKS}
-    assert names <= {name.removesuffix(".ipynb") for name in toc_files()}
+    assert names <= set(pages())
 
 
 def test_toc_names_only_files_that_exist():
-    for name in toc_files():
-        assert any((ROOT / f"{name}{end}").is_file() for end in ("", ".md", ".ipynb")), name
+    for name in pages():
+        assert any((ROOT / f"{name}{end}").is_file() for end in (".md", ".ipynb")), name
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)

@@ -10,25 +10,16 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import yaml
 from bs4 import BeautifulSoup
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.book.toc import ROOT, pages
+
 HTML = ROOT / "_build" / "html"
 HEAVIEST = 3_000_000  # bytes of one page, everything embedded in it included
 REPOSITORY = "relviz/relviz"
 
 
-def sources() -> list[str]:
-    """Return what the table of contents lists, without endings."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    entries = [chapter for part in toc.get("parts", []) for chapter in part["chapters"]]
-    for entry in entries:  # grows while it is walked: sections nest
-        entries += entry.get("sections", [])
-    return [name.removesuffix(".ipynb") for name in (toc["root"], *(e["file"] for e in entries))]
-
-
-SOURCES = sources()
+SOURCES = pages()
 CHAPTERS = [name for name in SOURCES if (ROOT / f"{name}.ipynb").is_file()]
 
 
