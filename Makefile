@@ -36,7 +36,7 @@ install: $(INSTALLED) ## make .venv with the locked versions
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  -c constraints.txt -e '.[book,test]'
+	  -c constraints.txt -e '.[book,train,test]'
 	touch $@
 
 .PHONY: book

@@ -99,7 +99,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Download what is missing or wrong of a corpus into the user's cache. Stopped "
         "halfway, the same command goes on with what is left.",
     )
-    fetch.add_argument("corpus", choices=["aev"], help="aev: American English Vowels")
+    fetch.add_argument(
+        "corpus",
+        choices=["aev", "mini-librispeech"],
+        help="aev: American English Vowels (22 MB); mini-librispeech: LibriSpeech's train-clean-5 "
+        "(332 MB)",
+    )
     fetch.add_argument("--folder", type=Path, help="put it there instead of the user's cache")
     fetch.set_defaults(run=_data_fetch)
     return parser

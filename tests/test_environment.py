@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 # The lock is made with this one; on a newer one a few packages more come along.
 PYTHON = {"python_version": "3.11", "python_full_version": "3.11.0"}
-REQUIREMENTS = [*PROJECT["dependencies"], *EXTRAS["book"], *EXTRAS["test"]]
+REQUIREMENTS = [*PROJECT["dependencies"], *EXTRAS["book"], *EXTRAS["train"], *EXTRAS["test"]]
 
 
 def pins(lines: list[str]) -> dict[str, str]:

@@ -20,19 +20,32 @@ import pooch  # type: ignore[import-untyped]
 import requests
 from tqdm.auto import tqdm
 
+from relviz.corpora import archive
+
 VARIABLE = "RELVIZ_DATA"
 """The environment variable that names a folder with one folder per corpus inside."""
 
-TITLES = {"aev": "American English Vowels (Hillenbrand et al., 1995)"}
+TITLES = {
+    "aev": "American English Vowels (Hillenbrand et al., 1995)",
+    "mini-librispeech": "LibriSpeech (Panayotov et al., 2015)",
+    "timit": "TIMIT (Garofolo et al., 1993)",
+}
 
 URLS: dict[str, dict[str, str]] = {
     "aev": {
         ".wav": "https://raw.githubusercontent.com/fancompute/wavetorch/927ad02/data/vowels/",
         ".dat": "https://raw.githubusercontent.com/kleinschmidt/hdp-bayes-vowels/"
         "1ef03eac63323f33b8ee31af8bc5294042de2d00/hillenbrand-data/",
-    }
+    },
+    "mini-librispeech": {".tar.gz": "https://www.openslr.org/resources/31/"},
 }
-"""Per corpus, the folder on the web that holds its files, by the files' suffix."""
+"""Per corpus that can be fetched, the folder on the web that holds its files, by their suffix."""
+
+ARCHIVES = {"mini-librispeech": "train-clean-5.tar.gz"}
+"""The corpora that come as one archive, whose files the package lists."""
+
+FOLDERS = {"mini-librispeech": "LibriSpeech"}
+"""A corpus' folder below RELVIZ_DATA and the cache, where it is not named like the corpus."""
 
 RETRIES = 2
 PARALLEL = 8
@@ -44,7 +57,10 @@ class CorpusError(RuntimeError):
 
 @dataclass(frozen=True)
 class Source:
-    """Where a corpus came from: "RELVIZ_DATA", "cache", "download" or "synthetic" (no folder)."""
+    """Where a corpus came from.
+
+    origin: "RELVIZ_DATA", "cache", "download", "given" by the caller, or "synthetic" (no folder).
+    """
 
     origin: str
     folder: Path | None = None
@@ -61,6 +77,7 @@ class Source:
             "RELVIZ_DATA": f"found through {VARIABLE}",
             "cache": "from the user's cache",
             "download": "downloaded just now",
+            "given": "from the folder given",
         }
         return f"Recordings: {TITLES[self.corpus]}, {ways[self.origin]}."
 
@@ -97,13 +114,18 @@ def cache() -> Path:
     return Path(pooch.os_cache("relviz"))
 
 
+def cached(corpus: str) -> Path:
+    """Return the folder of a corpus in the user's cache (it need not exist)."""
+    return cache() / FOLDERS.get(corpus, corpus)
+
+
 def checksums(corpus: str) -> dict[str, str]:
     """Return file name -> SHA-256 of every file of a corpus, from the list in the package.
 
     Raises CorpusError for an unknown corpus.
     """
-    if corpus not in TITLES:
-        raise CorpusError(f"There is no corpus {corpus!r}: choose from {', '.join(TITLES)}.")
+    if corpus not in URLS:
+        raise CorpusError(f"There is no corpus {corpus!r}: choose from {', '.join(URLS)}.")
     text = resources.files("relviz.corpora").joinpath(f"{corpus}.sha256").read_text()
     return {name: digest for digest, name in map(str.split, text.splitlines())}
 
@@ -111,17 +133,18 @@ def checksums(corpus: str) -> dict[str, str]:
 def locate(corpus: str, download: bool = False, progress: bool = False) -> Source | None:
     """Find a corpus: RELVIZ_DATA, else the user's cache, else None.
 
-    A folder counts as soon as one listed file lies in it; `missing` says what it lacks.
+    A folder counts as soon as one listed file lies in it (any part of LibriSpeech will do);
+    `missing` says what it lacks.
     download: complete the cache with `fetch` when RELVIZ_DATA does not hold the corpus.
     Raises CorpusError if RELVIZ_DATA names no folder, if the corpus is unknown or a download fails.
     """
     home = _home(corpus)
     if home is not None and _begun(corpus, home):
         return Source("RELVIZ_DATA", home, corpus)
-    cached = cache() / corpus
-    if download and missing(corpus, cached):
-        return Source("download", fetch(corpus, cached, progress), corpus)
-    return Source("cache", cached, corpus) if _begun(corpus, cached) else None
+    folder = cached(corpus)
+    if download and missing(corpus, folder):
+        return Source("download", fetch(corpus, folder, progress), corpus)
+    return Source("cache", folder, corpus) if _begun(corpus, folder) else None
 
 
 def missing(corpus: str, folder: Path) -> list[str]:
@@ -145,9 +168,9 @@ def status() -> list[Status]:
     Reads and checks every file that is here. Raises CorpusError if RELVIZ_DATA names no folder.
     """
     rows = []
-    for corpus in TITLES:
+    for corpus in URLS:
         source = locate(corpus) or Source("synthetic", None, corpus)
-        folder = source.folder or cache() / corpus
+        folder = source.folder or cached(corpus)
         expected = len(checksums(corpus))
         present = expected - len(missing(corpus, folder))
         wrong = len(verify(corpus, folder))
@@ -164,16 +187,20 @@ def fetch(
     """Download what `folder` lacks of a corpus, or has wrong, and return the folder.
 
     folder: default, the user's cache; what RELVIZ_DATA names is only ever read.
-    progress: show a tqdm bar, one step a file.
+    progress: show a tqdm bar, one step a file, or in bytes for an archive.
     base_urls: file suffix -> folder on the web that ends in "/"; default `URLS[corpus]`.
     Each file is downloaded under a temporary name and moved into place once its SHA-256 is right;
     files that are here and right are not fetched again, and stay after a failure or Ctrl-C.
+    An archive (see `relviz.corpora.archive`) goes on where its download stopped.
     Raises CorpusError, naming the URL, at the first file that cannot be had after `RETRIES` more
     tries, or naming the folder if it cannot be written to.
     """
     listed = checksums(corpus)
     bases = base_urls or URLS[corpus]
-    folder = cache() / corpus if folder is None else Path(folder).expanduser()
+    folder = cached(corpus) if folder is None else Path(folder).expanduser()
+    if corpus in ARCHIVES:
+        _fetch_archive(corpus, bases[".tar.gz"] + ARCHIVES[corpus], folder, progress)
+        return folder
     urls = {name: bases[Path(name).suffix] + Path(name).name for name in listed}
     try:
         for parent in {(folder / name).parent for name in listed}:
@@ -203,10 +230,24 @@ def fetch(
     return folder
 
 
+def _fetch_archive(corpus: str, url: str, folder: Path, progress: bool) -> None:
+    if not missing(corpus, folder) and not verify(corpus, folder):
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        archive.fetch(url, folder, checksums(corpus), RETRIES, progress)
+    except archive.ArchiveError as error:
+        raise CorpusError(
+            f"{url} {error}: run `relviz data fetch {corpus}` again later."
+        ) from error
+    except (requests.RequestException, OSError) as error:
+        raise CorpusError(_reason(corpus, url, folder, error)) from error
+
+
 def remedy(corpus: str, folder: Path) -> str:
     """Say how to repair a corpus in `folder`: the end of an error's sentence."""
     command = f"run `relviz data fetch {corpus}`"
-    if folder == cache() / corpus:
+    if folder == cached(corpus):
         return command
     return f"put it there, or unset {VARIABLE} and {command}"
 
@@ -221,10 +262,12 @@ def _home(corpus: str) -> Path | None:
         raise CorpusError(
             f"{VARIABLE} names {named}, which is not a folder: correct it, or unset {VARIABLE}."
         )
-    return home / corpus
+    return home / FOLDERS.get(corpus, corpus)
 
 
 def _begun(corpus: str, folder: Path) -> bool:
+    if corpus in ARCHIVES and any(folder.glob("*/*/*/*.flac")):
+        return True
     return any((folder / name).is_file() for name in checksums(corpus))
 
 

@@ -1,0 +1,242 @@
+"""When each phone is spoken, by forced alignment with pocketsphinx.
+
+Its wheel carries a model of US English: Gaussian mixtures over 25 ms frames, 10 ms apart, and the
+CMU pronouncing dictionary. How far the times are off is measured where they are known, in synthetic
+speech: `python benchmarks/alignment.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relviz.audio import SAMPLE_RATE
+from relviz.corpora import store
+from relviz.corpora.speech import Alignment, Span, Utterance
+from relviz.corpora.store import CorpusError
+
+FRAME = 0.01
+"""Seconds from one of pocketsphinx's frames to the next."""
+
+OFFSET = (0.025625 - FRAME) / 2
+"""Seconds from a frame's first sample to where it begins to be the frame that is nearest."""
+
+BEAM = 1e-100
+"""How much less likely than the best a path may become before it is given up."""
+
+FORMAT = 1
+"""Raise it when the same audio and text would give other times: the cache is then not used."""
+
+
+@dataclass(frozen=True)
+class Alignments:
+    """What forced alignment gave.
+
+    spans: utterance's name -> its phones, one of `relviz.corpora.PHONES` each, without gaps from 0
+    to the end. skipped: utterance's name -> why it has none.
+    """
+
+    spans: Mapping[str, Alignment]
+    skipped: Mapping[str, str]
+
+
+def align(
+    utterances: Iterable[Utterance],
+    jobs: int = -1,
+    cache: Path | str | None = None,
+    progress: bool = False,
+) -> Alignments:
+    """Find when each phone of each utterance is spoken.
+
+    jobs: processes, -1 for one a core. progress: show a tqdm bar.
+    cache: folder of finished alignments, one file each, found again by sound, text and version of
+    pocketsphinx; default, in the user's cache. What is done stays after a failure or Ctrl-C.
+    Utterances without text, with words that the dictionary lacks, or whose text cannot be fitted to
+    the sound are skipped and named. An utterance's times do not depend on the others.
+    Raises relviz.audio.AudioError for a recording that cannot be read, CorpusError for two
+    utterances of one name, a cache that cannot be written, or without pocketsphinx.
+    """
+    utterances = tuple(utterances)
+    if importlib.util.find_spec("pocketsphinx") is None:
+        raise CorpusError("Forced alignment needs pocketsphinx: pip install 'relviz[train]'.")
+    folder = Path(cache).expanduser() if cache else store.cache() / "alignments"
+    spans: dict[str, Alignment] = {}
+    skipped: dict[str, str] = {}
+    todo: list[tuple[Utterance, tuple[str, ...], Path]] = []
+    if len({utterance.name for utterance in utterances}) < len(utterances):
+        raise CorpusError("Two utterances have the same name: align one corpus at a time.")
+    for utterance in utterances:
+        if utterance.text is None:
+            skipped[utterance.name] = "no transcript"
+            continue
+        words, unknown = pronounceable(utterance.text)
+        if unknown or not words:
+            what = f"not in the dictionary: {', '.join(unknown)}" if unknown else "no words"
+            skipped[utterance.name] = what
+            continue
+        path = folder / f"{_key(utterance, words)}.tsv"
+        if path.is_file():
+            spans[utterance.name] = _read(path)
+        else:
+            todo.append((utterance, words, path))
+    for name, found in _run(todo, jobs, progress):
+        if found is None:
+            skipped[name] = "the text does not fit the sound"
+        else:
+            spans[name] = found
+    names = [utterance.name for utterance in utterances]
+    return Alignments(
+        {name: spans[name] for name in names if name in spans},
+        {name: skipped[name] for name in names if name in skipped},
+    )
+
+
+def pronounceable(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Split a text into the words of pocketsphinx's dictionary, and those that it lacks.
+
+    Words come in lower case; apostrophes and hyphens stay where the dictionary has them.
+    """
+    known, words, unknown = _dictionary(), [], []
+    for token in re.findall(r"[^\W_][\w'-]*|'\w[\w'-]*", text.lower().replace("’", "'")):
+        stripped = token.strip("'-")
+        parts = stripped.split("-")
+        if token in known:
+            words.append(token)
+        elif stripped in known:
+            words.append(stripped)
+        elif all(part in known for part in parts):
+            words += parts
+        else:
+            unknown.append(token)
+    return tuple(words), tuple(unknown)
+
+
+def boundary_errors(known: Alignment, found: Alignment) -> NDArray[np.float64]:
+    """Return how late, in seconds, `found` puts the boundaries between the phones of `known`.
+
+    Compared are the boundaries between two phones, neither of them silence, that follow each other
+    in both alignments; where a word is pronounced otherwise, nothing is compared.
+    """
+    first, second = [span.label for span in known], [span.label for span in found]
+    blocks = difflib.SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks()
+    errors = [
+        found[block.b + step].start - known[block.a + step].start
+        for block in blocks
+        for step in range(1, block.size)
+        if "SIL" not in first[block.a + step - 1 : block.a + step + 1]
+    ]
+    return np.array(errors, dtype=np.float64)
+
+
+def _run(
+    todo: list[tuple[Utterance, tuple[str, ...], Path]], jobs: int, progress: bool
+) -> list[tuple[str, Alignment | None]]:
+    """Align in several processes, each of which writes what it has done."""
+    import joblib
+    from tqdm.auto import tqdm
+
+    if not todo:
+        return []
+    folder = todo[0][2].parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CorpusError(
+            f"{folder} cannot be written ({error.strerror}): give another folder as cache."
+        ) from error
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1, n_jobs=jobs):
+        run = joblib.Parallel(return_as="generator_unordered")
+        done = run(joblib.delayed(_align_into)(*task) for task in todo)
+        return list(tqdm(done, total=len(todo), desc="alignment", disable=not progress))
+
+
+def _align_into(
+    utterance: Utterance, words: tuple[str, ...], path: Path
+) -> tuple[str, Alignment | None]:
+    """Align one utterance and write the file; (name, None) if that is not possible."""
+    found = _align(utterance.wave(), words)
+    if found is not None:
+        draft = path.with_suffix(f".{os.getpid()}.part")
+        draft.write_text("".join(f"{start!r}\t{end!r}\t{label}\n" for start, end, label in found))
+        draft.replace(path)
+    return utterance.name, found
+
+
+def _align(wave: NDArray[np.float32], words: tuple[str, ...]) -> Alignment | None:
+    """Two passes: where the words are, then where their phones are."""
+    decoder = _decoder()
+    sound = (np.clip(wave, -1, 1) * 32767).astype("<i2").tobytes()
+    try:
+        decoder.set_align_text(" ".join(words))
+        _decode(decoder, sound)
+        decoder.set_alignment()
+        _decode(decoder, sound)
+        found = decoder.get_alignment()
+    except RuntimeError:  # all that pocketsphinx says is that it failed
+        return None
+    if found is None:
+        return None
+    # an entry is valid only until the next one is asked for
+    phones = [(phone.name, phone.start) for word in found for phone in word]
+    seconds = len(wave) / SAMPLE_RATE
+    starts = [0.0, *(round(start * FRAME + OFFSET, 4) for _, start in phones[1:]), seconds]
+    return tuple(
+        Span(start, end, label)
+        for (label, _), start, end in zip(phones, starts, starts[1:], strict=False)
+    )
+
+
+def _decode(decoder: Any, sound: bytes) -> None:
+    decoder.start_utt()
+    decoder.process_raw(sound, full_utt=True)
+    decoder.end_utt()
+
+
+@functools.lru_cache(maxsize=1)
+def _decoder() -> Any:
+    """Load the recogniser, once a process."""
+    import pocketsphinx
+
+    return pocketsphinx.Decoder(
+        lm=None,
+        cmn="batch",  # the mean of this utterance, not of those before it
+        bestpath=False,  # its lattice gives phones impossible durations and loses words
+        beam=BEAM,
+        pbeam=BEAM,
+        wbeam=BEAM,
+        loglevel="FATAL",
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _dictionary() -> frozenset[str]:
+    """Return every word that pocketsphinx can pronounce."""
+    import pocketsphinx
+
+    path = Path(pocketsphinx.get_model_path()) / "en-us" / "cmudict-en-us.dict"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return frozenset(line.partition(" ")[0] for line in lines)
+
+
+def _key(utterance: Utterance, words: tuple[str, ...]) -> str:
+    """Return the name under which an alignment is kept: sound, words and version."""
+    version = f"{FORMAT} {importlib.metadata.version('pocketsphinx')} {' '.join(words)}\0"
+    content = utterance.path.read_bytes() if utterance.path else utterance.wave().tobytes()
+    return hashlib.sha256(version.encode() + content).hexdigest()
+
+
+def _read(path: Path) -> Alignment:
+    rows = (line.split("\t") for line in path.read_text().splitlines())
+    return tuple(Span(float(start), float(end), label) for start, end, label in rows)

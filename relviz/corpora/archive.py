@@ -1,0 +1,119 @@
+"""Download a tar archive, go on where a download stopped, and unpack only what is listed."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import requests
+from tqdm.auto import tqdm
+
+CHUNK = 1 << 18
+TIMEOUT = 60
+"""Seconds without a byte after which a download counts as broken."""
+
+
+class ArchiveError(ValueError):
+    """An archive that does not hold the listed files; the message is the sentence's beginning."""
+
+
+def fetch(
+    url: str, folder: Path, listed: Mapping[str, str], retries: int = 2, progress: bool = False
+) -> None:
+    """Download a tar archive and put its listed files into `folder`.
+
+    listed: path below the archive's one top folder -> SHA-256; whatever else it holds is left out.
+    The download lies beside `folder` in a hidden file until everything is done, so that the next
+    call goes on with it. The files are unpacked and checked in a temporary folder; only if all of
+    them are right does any of them move to its place.
+    progress: show a tqdm bar in bytes.
+    Raises requests.RequestException after `retries` more tries, OSError, and ArchiveError, after
+    which nothing of the archive is kept.
+    """
+    draft = folder.parent / f".{url.rpartition('/')[2]}.part"
+    for left in range(retries, -1, -1):
+        try:
+            download(url, draft, progress)
+            break
+        except requests.RequestException:
+            if not left:
+                raise
+    try:
+        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as unpacked:
+            unpack(draft, Path(unpacked), listed)
+            for name in listed:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (Path(unpacked) / name).replace(folder / name)
+    except ArchiveError:
+        draft.unlink()
+        raise
+    draft.unlink()
+
+
+def download(url: str, path: Path, progress: bool = False) -> None:
+    """Download to `path`, going on behind the bytes that it has already.
+
+    Raises requests.RequestException; what has arrived stays in `path`.
+    """
+    begun = path.stat().st_size if path.exists() else 0
+    asked = {"Range": f"bytes={begun}-"} if begun else {}
+    with requests.get(url, headers=asked, stream=True, timeout=TIMEOUT) as answer:
+        if begun and answer.status_code == requests.codes.requested_range_not_satisfiable:
+            return  # nothing is left to send
+        answer.raise_for_status()
+        if answer.status_code != requests.codes.partial_content:
+            begun = 0
+        rest = int(answer.headers.get("Content-Length", 0))
+        with (
+            path.open("ab" if begun else "wb") as file,
+            tqdm(
+                desc=url.rpartition("/")[2],
+                total=begun + rest or None,
+                initial=begun,
+                unit="B",
+                unit_scale=True,
+                disable=not progress,
+            ) as bar,
+        ):
+            for chunk in answer.iter_content(CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+
+
+def unpack(path: Path, folder: Path, listed: Mapping[str, str]) -> None:
+    """Unpack the listed files of a tar archive into `folder`, without their top folder.
+
+    Raises ArchiveError if a member points out of the folder, if a listed file is missing or does
+    not have its SHA-256, or if the archive is broken.
+    """
+    found = set()
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                tarfile.data_filter(member, str(folder))
+                name = member.name.removeprefix("./").partition("/")[2]
+                content = archive.extractfile(member) if member.isfile() else None
+                if content is None or name not in listed:
+                    continue
+                data = content.read()
+                if hashlib.sha256(data).hexdigest() != listed[name]:
+                    raise ArchiveError(
+                        f"holds {member.name} without the listed SHA-256 (truncated or changed)"
+                    )
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(data)
+                found.add(name)
+    except tarfile.FilterError as error:
+        raise ArchiveError(f"is not to be trusted ({error})") from error
+    except (tarfile.TarError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk, not the archive
+        raise ArchiveError(f"is no whole tar archive ({error})") from error
+    absent = [name for name in listed if name not in found]
+    if absent:
+        raise ArchiveError(
+            f"lacks {len(absent)} of {len(listed)} listed files, such as {absent[0]}"
+        )

@@ -1,0 +1,167 @@
+"""TIMIT, as the Linguistic Data Consortium lays it out: phones and words segmented by hand.
+
+J. S. Garofolo et al., "TIMIT Acoustic-Phonetic Continuous Speech Corpus", LDC93S1, 1993,
+doi:10.35111/17gk-bn40. It needs a licence: nothing is downloaded, your own copy is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from relviz.audio import SAMPLE_RATE
+from relviz.corpora.speech import Alignment, Span, SpeechCorpus, Utterance, in_order
+from relviz.corpora.store import CorpusError, Source
+
+CORE_TEST = (
+    "MDAB0", "MWBT0", "FELC0", "MTAS1", "MWEW0", "FPAS0", "MJMP0", "MLNT0",
+    "FPKT0", "MLLL0", "MTLS0", "FJLM0", "MBPM0", "MKLT0", "FNLP0", "MCMJ0",
+    "MJDH0", "FMGD0", "MGRT0", "MNJM0", "FDHC0", "MJLN0", "MPAM0", "FMLD0",
+)  # fmt: skip
+"""The 24 speakers of the core test: two men and a woman of each dialect region (testset.doc)."""
+
+DEV = (
+    "FAKS0", "FDAC1", "FJEM0", "MGWT0", "MJAR0", "MMDB1", "MMDM2", "MPDF0", "FCMH0", "FKMS0",
+    "MBDG0", "MBWM0", "MCSH0", "FADG0", "FDMS0", "FEDW0", "MGJF0", "MGLB0", "MRTK0", "MTAA0",
+    "MTDT0", "MTHC0", "MWJG0", "FNMR0", "FREW0", "FSEM0", "MBNS0", "MMJR0", "MDLS0", "MDLF0",
+    "MDVC0", "MERS0", "FMAH0", "FDRW0", "MRCS0", "MRJM4", "FCAL1", "MMWH0", "FJSJ0", "MAJC0",
+    "MJSW0", "MREB0", "FGJD0", "FJMG0", "MROA0", "MTEB0", "MJFC0", "MRJR0", "FMML0", "MRWS1",
+)  # fmt: skip
+"""The 50 speakers of TEST that tune: A. K. Halberstadt, PhD thesis, MIT, 1998."""
+
+SAME = (
+    "aa", "ae", "ah", "ao", "aw", "ax", "ay", "b", "ch", "d", "dh", "dx", "eh", "el", "en",
+    "epi", "er", "ey", "f", "g", "hh", "ih", "ix", "iy", "jh", "k", "l", "m", "n", "ng",
+    "ow", "oy", "p", "r", "s", "sh", "t", "th", "uh", "uw", "v", "w", "y", "z", "zh",
+)  # fmt: skip
+"""The labels that are also among the 48."""
+
+TO_48: dict[str, str | None] = {
+    **{phone: phone for phone in SAME},
+    "ax-h": "ax", "axr": "er", "em": "m", "eng": "ng", "hv": "hh", "nx": "n", "ux": "uw",
+    "pcl": "cl", "tcl": "cl", "kcl": "cl", "bcl": "vcl", "dcl": "vcl", "gcl": "vcl",
+    "h#": "sil", "pau": "sil", "q": None,
+}  # fmt: skip
+"""The 61 labels of the files to the 48 phones that models are trained on; "q" is left out.
+
+K.-F. Lee and H.-W. Hon, "Speaker-independent phone recognition using hidden Markov models", IEEE
+Trans. ASSP 37(11), 1989, doi:10.1109/29.46546.
+"""
+
+TO_39 = {
+    **{phone: phone for phone in TO_48.values() if phone},
+    "ao": "aa", "ax": "ah", "el": "l", "en": "n", "ix": "ih", "zh": "sh",
+    "cl": "sil", "vcl": "sil", "epi": "sil",
+}  # fmt: skip
+"""The 48 phones to the 39 that results are counted in (the same article)."""
+
+PHONES = (*sorted(set(TO_39.values()) - {"sil"}), "sil")
+"""The 39 classes, silence last: the `phones` of `relviz.corpora.speech.frame_labels`."""
+
+
+def utterances(root: Path | str, part: str = "train") -> SpeechCorpus:
+    """Load a part of a copy of TIMIT, without the "sa" sentences, which every speaker says.
+
+    root: the folder TIMIT, or the one it lies in; names in upper or lower case, sound as NIST
+    SPHERE or RIFF. part: "train" (all of TRAIN, 462 speakers), "dev" (`DEV`) or "core-test"
+    (`CORE_TEST`), eight sentences a speaker. An utterance's session is its sentence.
+    Raises CorpusError for an unknown part, a root that is not laid out like TIMIT, and a dev or
+    core test set without all of its speakers.
+    """
+    wanted = {"train": None, "dev": DEV, "core-test": CORE_TEST}
+    if part not in wanted:
+        raise CorpusError(f"There is no part {part!r} of TIMIT: choose from {', '.join(wanted)}.")
+    top = Path(root).expanduser()
+    inside = _child(top, "timit") or top
+    folder = _child(inside, "train" if part == "train" else "test")
+    if folder is None:
+        raise CorpusError(
+            f"{top} holds no folders TRAIN and TEST: give the folder TIMIT of your copy of LDC93S1."
+        )
+    speakers = wanted[part]
+    found = [
+        utterance
+        for utterance in _sentences(folder)
+        if speakers is None or utterance.speaker in speakers
+    ]
+    absent = set(speakers or ()) - {utterance.speaker for utterance in found}
+    if absent or not found:
+        whom = f"{len(absent)} speakers of {part}, such as {min(absent)}" if absent else "speakers"
+        raise CorpusError(
+            f"{folder} lacks {whom} (DR1/FCJF0/SI648.WAV and so on): complete your copy of LDC93S1."
+        )
+    found.sort(key=lambda utterance: in_order(utterance.name))
+    return SpeechCorpus(tuple(found), Source("given", inside, "timit"))
+
+
+def alignment(utterance: Utterance, phones: int = 39) -> Alignment:
+    """Read when each phone of a TIMIT utterance is spoken, from the .PHN beside its recording.
+
+    phones: 61 (the labels of the file), 48 or 39 (see `TO_48`, `TO_39`; neighbours that fall
+    together, such as the closures of two stops, stay two spans). With 48 and 39 the glottal stop
+    "q" has no span: `frame_labels` takes it for silence.
+    Raises CorpusError for a missing file or a broken line, an unknown label, and other `phones`.
+    """
+    if phones not in (61, 48, 39):
+        raise CorpusError(f"TIMIT has no set of {phones} phones: choose 61, 48 or 39.")
+    path = utterance.path and _beside(utterance.path, ".phn")
+    if path is None:
+        raise CorpusError(
+            f"Utterance {utterance.name} has no .PHN beside its recording: complete your copy."
+        )
+    spans = []
+    for number, line in enumerate(path.read_text(encoding="ascii").splitlines(), 1):
+        try:
+            start, end, label = line.split()
+            span = Span(int(start) / SAMPLE_RATE, int(end) / SAMPLE_RATE, label)
+            folded = TO_48[label]
+        except (ValueError, KeyError) as error:
+            raise CorpusError(
+                f"{path}, line {number}, is not two sample numbers and one of TIMIT's 61 labels: "
+                "replace it by the file of LDC93S1."
+            ) from error
+        if phones == 61:
+            spans.append(span)
+        elif folded is not None:
+            spans.append(span._replace(label=folded if phones == 48 else TO_39[folded]))
+    return tuple(spans)
+
+
+def _sentences(folder: Path) -> Iterator[Utterance]:
+    """List the utterances of TRAIN or TEST but "sa": DR1/FCJF0/SI648.WAV."""
+    for directory in sorted(folder.glob("[dD][rR][1-8]/*")):
+        # converted copies lie beside the original as SI648.WAV.wav: one of the two is enough
+        waves = {path.name.partition(".")[0]: path for path in sorted(directory.glob("*.[wW]*"))}
+        for sentence, path in waves.items():
+            if not sentence.lower().startswith("sa"):
+                yield Utterance(
+                    name=f"{directory.name}-{sentence}".upper(),
+                    speaker=directory.name.upper(),
+                    session=sentence.upper(),
+                    path=path,
+                    text=_text(path),
+                )
+
+
+def _text(path: Path) -> str | None:
+    """Read what is said: "0 46797 She had ..." in the .TXT."""
+    file = _beside(path, ".txt")
+    if file is None:
+        return None
+    return " ".join(file.read_text(encoding="latin-1").split()[2:]) or None
+
+
+def _beside(path: Path, suffix: str) -> Path | None:
+    """Return the file that annotates a recording, in upper or lower case."""
+    stem = path.name.partition(".")[0]
+    for name in (stem + suffix.upper(), stem + suffix):
+        if (path.parent / name).is_file():
+            return path.parent / name
+    return None
+
+
+def _child(folder: Path, name: str) -> Path | None:
+    for each in (name.upper(), name):
+        if (folder / each).is_dir():
+            return folder / each
+    return None
