@@ -1,0 +1,205 @@
+"""Figures of the book: arrays in, matplotlib `Axes` out. Nothing here computes or loads.
+
+Each function draws into `ax`, or into a new figure if that is None, and returns the `Axes`, so
+that labels, limits and titles stay yours. Decibels are a scale of an axis: 20 log10 of what is
+given, relative to its maximum. `style` sets one look for all figures: colours that differ for
+colour-blind readers and in grey (Okabe and Ito, https://jfly.uni-koeln.de/color), and letters that
+can still be read when a figure is as narrow as a phone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from cycler import cycler
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike, NDArray
+
+COLOURS = ("#000000", "#D55E00", "#56B4E9", "#009E73", "#CC79A7", "#E69F00", "#0072B2")
+"""Lines in this order; the first three also differ in grey."""
+
+COLOURMAP = "magma"
+"""Of maps: its lightness rises all the way."""
+
+STYLE: dict[str, Any] = {
+    "axes.prop_cycle": cycler(color=COLOURS),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": "medium",
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 130,
+    "figure.figsize": (5.2, 3.0),
+    "font.size": 11,
+    "image.cmap": COLOURMAP,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+}
+"""What `style` sets in matplotlib's rcParams."""
+
+
+def style() -> None:
+    """Give every figure that is made from now on the look of the book."""
+    plt.style.use(STYLE)
+
+
+def waveform(
+    samples: ArrayLike,
+    sample_rate: float,
+    ax: Axes | None = None,
+    *,
+    start: float = 0.0,
+    label: str | None = None,
+    ylabel: str = "Amplitude",
+) -> Axes:
+    """Draw a waveform or relevance signal over time. samples: (samples,). start: s, of the first.
+
+    Source: as in figures 3 and 4 of Muckenhirn et al. (2019).
+    """
+    axes, y = _axes(ax), np.asarray(samples)
+    axes.plot(start + np.arange(len(y)) / sample_rate, y, label=label, linewidth=0.9)
+    axes.set(xlabel="Time (s)", ylabel=ylabel)
+    axes.margins(x=0)
+    return axes
+
+
+def spectrum(
+    frequencies: ArrayLike,
+    magnitude: ArrayLike,
+    ax: Axes | None = None,
+    *,
+    label: str | None = None,
+    floor: float = -60.0,
+) -> Axes:
+    """Draw a magnitude spectrum in dB below its maximum, cut at `floor` dB.
+
+    frequencies: (bins,) Hz. magnitude: (bins,), not negative.
+    Source: as in figures 5 and 6 of Muckenhirn et al. (2019).
+    """
+    axes = _axes(ax)
+    axes.plot(_kilo(frequencies), _decibels(magnitude, floor), label=label)
+    axes.set(xlabel="Frequency (kHz)", ylabel="Magnitude (dB)")
+    axes.margins(x=0)
+    return axes
+
+
+def spectral_map(
+    frequencies: ArrayLike,
+    times: ArrayLike,
+    magnitude: ArrayLike,
+    ax: Axes | None = None,
+    *,
+    floor: float = -50.0,
+    highest: float | None = None,
+    label: str = "dB",
+) -> Axes:
+    """Draw a spectrogram or spectral relevance map in dB below its maximum, cut at `floor` dB.
+
+    frequencies: (bins,) Hz. times: (frames,) s. magnitude: (bins, frames), not negative. A
+    `SpectralMap` is drawn with `spectral_map(*map_)`. highest: the highest frequency shown, Hz.
+    label: of the colour bar.
+    Source: Muckenhirn et al. (2019), section 3.2.
+    """
+    axes = _axes(ax)
+    mesh = axes.pcolormesh(
+        np.asarray(times),
+        _kilo(frequencies),
+        _decibels(magnitude, floor),
+        vmin=floor,
+        vmax=0.0,
+        cmap=COLOURMAP,
+        shading="nearest",
+        rasterized=True,
+    )
+    axes.figure.colorbar(mesh, ax=axes, label=label, pad=0.02)
+    axes.set(xlabel="Time (s)", ylabel="Frequency (kHz)")
+    if highest is not None:
+        axes.set_ylim(0.0, highest / 1000)
+    return axes
+
+
+def stems(
+    values: ArrayLike,
+    ax: Axes | None = None,
+    *,
+    label: str | None = None,
+    marker: str = "o",
+    offset: float = 0.0,
+    xlabel: str = "Bin k",
+    ylabel: str = "|g[k]|",
+) -> Axes:
+    """Draw one stem for every bin. values: (bins,). offset: in bins, for series side by side."""
+    axes, y = _axes(ax), np.asarray(values)
+    bins = np.arange(len(y)) + offset
+    (heads,) = axes.plot(bins, y, linestyle="", marker=marker, label=label)
+    axes.vlines(bins, 0, y, colors=heads.get_color(), linewidth=1.2)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.autoscale(axis="y")  # over an earlier series too, whose limit is fixed below
+    axes.set_ylim(bottom=0)
+    return axes
+
+
+def points(
+    frequencies: ArrayLike,
+    values: ArrayLike,
+    ax: Axes | None = None,
+    *,
+    label: str | None = None,
+    ylabel: str = "Ratio",
+) -> Axes:
+    """Draw every value of a map as a small dot above its frequency.
+
+    frequencies: (bins,) Hz. values: (bins, frames), any unit, named by `ylabel`.
+    """
+    axes, y = _axes(ax), np.asarray(values)
+    x = np.repeat(_kilo(frequencies), y.shape[1])
+    axes.plot(x, y.ravel(), linestyle="", marker=".", markersize=2.5, alpha=0.5, label=label)
+    axes.set(xlabel="Frequency (kHz)", ylabel=ylabel)
+    return axes
+
+
+def accuracies(
+    names: Sequence[str],
+    accuracy: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    ax: Axes | None = None,
+    *,
+    label: str | None = None,
+    marker: str = "o",
+    offset: float = 0.0,
+) -> Axes:
+    """Draw one measure's accuracy for every signal: a marker and its interval, first name on top.
+
+    accuracy, low, high: (names,), from 0 to 1; an interval may be NaN. offset: in rows, for
+    measures beside each other.
+    Source: Table 2 of Muckenhirn et al. (2019), as a picture.
+    """
+    axes, x = _axes(ax), 100 * np.asarray(accuracy, dtype=np.float64)
+    rows = np.arange(len(names)) + offset
+    bars = np.abs(100 * np.array([low, high], dtype=np.float64) - x)
+    axes.errorbar(x, rows, xerr=bars, linestyle="", marker=marker, markersize=5, label=label)
+    axes.set(xlabel="Right (%)", xlim=(-3, 103), ylim=(len(names) - 0.5, -0.5))
+    axes.set_yticks(np.arange(len(names)), names)
+    axes.grid(axis="x", color="0.9")
+    axes.set_axisbelow(True)
+    return axes
+
+
+def _axes(ax: Axes | None) -> Axes:
+    return plt.subplots()[1] if ax is None else ax
+
+
+def _kilo(frequencies: ArrayLike) -> NDArray[np.float64]:
+    return np.asarray(frequencies, dtype=np.float64) / 1000
+
+
+def _decibels(magnitude: ArrayLike, floor: float) -> NDArray[np.float64]:
+    """20 log10 of the magnitude over its maximum, nothing below `floor`; `floor` where all is 0."""
+    linear = np.asarray(magnitude, dtype=np.float64)
+    lowest = 10 ** (floor / 20)
+    peak = linear.max()
+    return 20 * np.log10(np.maximum(linear / peak if peak > 0 else linear, lowest))

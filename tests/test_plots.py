@@ -1,0 +1,146 @@
+"""relviz.plots: what is drawn is what was given, where it says, in the units it says."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgb
+
+from relviz import plots
+
+
+@pytest.fixture(autouse=True)
+def agg():
+    """Draw without a screen, and leave neither figures nor a changed style behind."""
+    plt.switch_backend("agg")
+    with plt.rc_context():
+        plots.style()
+        yield
+    plt.close("all")
+
+
+@pytest.fixture
+def ax():
+    return plt.subplots()[1]
+
+
+def labels(axes):
+    return axes.get_xlabel(), axes.get_ylabel()
+
+
+def test_waveform_runs_from_its_start_at_its_rate(ax):
+    drawn = plots.waveform([1.0, -2.0, 3.0], 10, ax, start=0.5, label="a", ylabel="Relevance")
+    assert drawn is ax
+    (line,) = ax.get_lines()
+    np.testing.assert_allclose(line.get_xdata(), [0.5, 0.6, 0.7])
+    np.testing.assert_array_equal(line.get_ydata(), [1, -2, 3])
+    assert line.get_label() == "a"
+    assert labels(ax) == ("Time (s)", "Relevance")
+
+
+def test_spectrum_is_in_decibels_below_its_maximum(ax):
+    assert plots.spectrum([0, 500, 1000, 1500], [1.0, 10.0, 0.1, 0.0], ax, floor=-30) is ax
+    (line,) = ax.get_lines()
+    np.testing.assert_allclose(line.get_xdata(), [0, 0.5, 1, 1.5])
+    np.testing.assert_allclose(line.get_ydata(), [-20, 0, -30, -30])
+    assert labels(ax) == ("Frequency (kHz)", "Magnitude (dB)")
+
+
+def test_spectrum_of_nothing_lies_on_the_floor(ax):
+    plots.spectrum([0, 1], [0.0, 0.0], ax, floor=-40)
+    np.testing.assert_array_equal(ax.get_lines()[0].get_ydata(), [-40, -40])
+
+
+def test_spectral_map_puts_bins_up_and_frames_along(ax):
+    magnitude = np.array([[1.0, 0.1, 0.0], [10.0, 1.0, 1.0]])
+    drawn = plots.spectral_map(
+        [0, 1000], [0.0, 0.1, 0.2], magnitude, ax, floor=-40, highest=800, label="Level (dB)"
+    )
+    assert drawn is ax
+    (mesh,) = ax.collections
+    np.testing.assert_allclose(mesh.get_array(), [[-20, -40, -40], [0, -20, -20]])
+    assert mesh.get_clim() == (-40, 0)
+    edges = mesh.get_coordinates()
+    np.testing.assert_allclose(edges[0, :, 0], [-0.05, 0.05, 0.15, 0.25], atol=1e-12)
+    np.testing.assert_allclose(edges[:, 0, 1], [-0.5, 0.5, 1.5])
+    assert ax.get_ylim() == (0, 0.8)
+    assert labels(ax) == ("Time (s)", "Frequency (kHz)")
+    bar = next(other for other in ax.figure.axes if other is not ax)
+    assert bar.get_ylabel() == "Level (dB)"
+
+
+def test_stems_stand_on_zero(ax):
+    assert plots.stems([1.0, 3.0], ax, label="a", offset=0.2, ylabel="c") is ax
+    (heads,) = ax.get_lines()
+    np.testing.assert_allclose(heads.get_xdata(), [0.2, 1.2])
+    np.testing.assert_array_equal(heads.get_ydata(), [1, 3])
+    (rods,) = ax.collections
+    feet = [[[0.2, 0], [0.2, 1]], [[1.2, 0], [1.2, 3]]]
+    np.testing.assert_allclose(rods.get_segments(), feet)
+    assert ax.get_ylim()[0] == 0
+    assert labels(ax) == ("Bin k", "c")
+
+
+def test_a_second_series_of_stems_is_not_cut(ax):
+    for highest in (1.0, 5.0, 2.0):
+        plots.stems([highest], ax)
+    low, high = ax.get_ylim()
+    assert low == 0 and high > 5
+
+
+def test_stems_and_points_take_the_next_colour(ax):
+    plots.stems([1.0], ax)
+    plots.stems([1.0], ax)
+    plots.points([1.0], [[1.0]], ax)
+    assert [line.get_color() for line in ax.get_lines()] == list(plots.COLOURS[:3])
+
+
+def test_points_stand_above_their_frequency(ax):
+    assert plots.points([0, 2000], [[1.0, 2.0], [3.0, 4.0]], ax, ylabel="Ratio") is ax
+    (dots,) = ax.get_lines()
+    np.testing.assert_allclose(dots.get_xdata(), [0, 0, 2, 2])
+    np.testing.assert_array_equal(dots.get_ydata(), [1, 2, 3, 4])
+    assert labels(ax) == ("Frequency (kHz)", "Ratio")
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plots.waveform([0.0, 1.0], 10),
+        lambda: plots.spectrum([0.0, 1.0], [1.0, 2.0]),
+        lambda: plots.spectral_map([0.0, 1.0], [0.0, 1.0], np.ones((2, 2))),
+        lambda: plots.stems([1.0]),
+        lambda: plots.points([0.0], [[1.0]]),
+    ],
+)
+def test_without_axes_a_new_figure_is_made(draw):
+    before = len(plt.get_fignums())
+    first, second = draw(), draw()
+    assert first.figure is not second.figure
+    assert len(plt.get_fignums()) == before + 2
+    first.figure.canvas.draw()
+
+
+def luminance(colour):
+    """Relative luminance of an sRGB colour (WCAG 2)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+
+def test_first_three_colours_differ_in_grey():
+    greys = sorted(map(luminance, plots.COLOURS[:3]))
+    contrasts = [(b + 0.05) / (a + 0.05) for a, b in pairwise(greys)]
+    assert min(contrasts) > 1.5
+
+
+def test_maps_grow_lighter_all_the_way():
+    steps = [luminance(c) for c in plt.get_cmap(plots.COLOURMAP)(np.linspace(0, 1, 64))[:, :3]]
+    assert np.all(np.diff(steps) > 0)
+
+
+def test_style_leaves_the_defaults_to_others():
+    with plt.rc_context():
+        plt.rcdefaults()
+        plots.waveform([0.0, 1.0], 10)
+        assert plt.rcParams["font.size"] != plots.STYLE["font.size"]
