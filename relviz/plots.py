@@ -1,4 +1,4 @@
-"""Figures of the book: arrays in, matplotlib `Axes` out. Nothing here computes or loads.
+"""Figures of the book: arrays in, matplotlib `Axes` out (or a player). Nothing computes or loads.
 
 Each function draws into `ax`, or into a new figure if that is None, and returns the `Axes`, so
 that labels, limits and titles stay yours. Decibels are a scale of an axis: 20 log10 of what is
@@ -10,10 +10,12 @@ can still be read when a figure is as narrow as a phone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
 from cycler import cycler
+from IPython.display import HTML, Audio
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
@@ -187,6 +189,20 @@ def accuracies(
     axes.grid(axis="x", color="0.9")
     axes.set_axisbelow(True)
     return axes
+
+
+def player(samples: ArrayLike, sample_rate: float, label: str, *, rms: float = 0.05) -> HTML:
+    """Return an audio player for a notebook, its name above it and read out by a screen reader.
+
+    samples: (samples,), any scale. rms: every player of a page has the same root mean square, so
+    that no signal wins by being louder; peaks beyond full scale are cut. Silence stays silent.
+    """
+    wave = np.asarray(samples, dtype=np.float64)
+    loud = wave * rms / (np.sqrt(np.mean(wave**2)) or 1.0)
+    sound = Audio(np.clip(loud, -1, 1), rate=round(sample_rate), normalize=False)
+    name = escape(label, quote=True)
+    element = sound._repr_html_().replace("<audio ", f'<audio aria-label="{name}" ', 1)
+    return HTML(f"<p><strong>{name}</strong></p>{element}")
 
 
 def _axes(ax: Axes | None) -> Axes:

@@ -4,8 +4,8 @@ A network's score y has the real gradient f[n] = dy/dx[n]. Let the input come fr
 x = irfft(X) or x = istft(X). How does y change with X? Two answers, both here:
 
     paper   eq. (4) of Muckenhirn et al. (2019): the inverse DFT of f, which is the Wirtinger
-            derivative dy/dX[k] with every bin of the two-sided spectrum free. For the STFT, the
-            inverse DFT of every windowed frame of f.
+            derivative dy/dX[k] of a real signal, whose bins come in conjugate pairs. For the STFT,
+            the inverse DFT of every windowed frame of f.
     exact   dy/da + j dy/db for X = a + jb, what autograd returns through `irfft` and `istft`. It
             knows that a real signal's bins come in pairs (twice the value at all but the first and
             the Nyquist bin), and that istft divides by the sum of squared windows.

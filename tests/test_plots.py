@@ -1,9 +1,13 @@
 """relviz.plots: what is drawn is what was given, where it says, in the units it says."""
 
+import base64
+import io
+import re
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import soundfile
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
@@ -144,3 +148,35 @@ def test_style_leaves_the_defaults_to_others():
         plt.rcdefaults()
         plots.waveform([0.0, 1.0], 10)
         assert plt.rcParams["font.size"] != plots.STYLE["font.size"]
+
+
+def test_accuracies_draw_rows_from_the_top():
+    names = ["paper", "recording"]
+    ax = plots.accuracies(names, [0.9, 1.0], [np.nan, 0.95], [np.nan, 1.0], label="F0")
+    container = ax.containers[0]
+    np.testing.assert_allclose(container[0].get_xdata(), [90, 100])
+    np.testing.assert_allclose(container[0].get_ydata(), [0, 1])
+    (bars,) = container[2]
+    np.testing.assert_allclose(bars.get_segments()[1][:, 0], [95, 100])
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == names
+    assert ax.get_ylim()[0] > ax.get_ylim()[1] and ax.get_xlabel() == "Right (%)"
+
+
+def sound_of(player):
+    data = re.search(r"base64,([^\"]+)", player.data)[1]
+    samples, rate = soundfile.read(io.BytesIO(base64.b64decode(data)))
+    return samples, rate
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e3])
+def test_players_are_equally_loud_and_named(scale):
+    tone = scale * np.sin(np.arange(16000) / 5)
+    player = plots.player(tone, 16000, "GBP & <hop>")
+    samples, rate = sound_of(player)
+    assert rate == 16000 and len(samples) == 16000
+    assert np.sqrt(np.mean(samples**2)) == pytest.approx(0.05, rel=1e-3)
+    assert 'aria-label="GBP &amp; &lt;hop&gt;"' in player.data
+
+
+def test_a_silent_player():
+    assert not sound_of(plots.player(np.zeros(100), 16000, "nothing"))[0].any()

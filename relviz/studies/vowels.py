@@ -68,6 +68,11 @@ def original(wave: NDArray[np.float32], centre: int) -> NDArray[np.float32]:
     return wave
 
 
+def noise(wave: NDArray[np.float32], centre: int) -> NDArray[np.float64]:
+    """White noise, the same for a token each time: what chance gives."""
+    return np.random.default_rng([len(wave), centre]).standard_normal(len(wave))
+
+
 @dataclass(frozen=True)
 class Relevance:
     """A network's relevance signal as a `SignalFunction`.
@@ -97,7 +102,7 @@ def standard_signals(
     architecture: networks.Architecture = networks.PHONES,
     classes: int = 40,
 ) -> dict[str, Sequence[SignalFunction]]:
-    """The rows that belong beside each other: original, trained networks, their controls.
+    """The rows that belong beside each other: original, noise, trained networks, their controls.
 
     trained: name -> networks (replicates, such as training seeds). seeds: how many untrained
     networks of `architecture` stand beside them. Each network gives four rows: GBP and the plain
@@ -105,7 +110,10 @@ def standard_signals(
     """
     nets = dict(trained or {})
     nets["untrained"] = [networks.build(architecture, classes, seed) for seed in range(seeds)]
-    rows: dict[str, Sequence[SignalFunction]] = {"original recording": [original]}
+    rows: dict[str, Sequence[SignalFunction]] = {
+        "original recording": [original],
+        "white noise": [noise],
+    }
     for method, label in (("guided", "GBP"), ("gradient", "gradient")):
         for hop, shifts in ((97, "hop 97"), (None, "one window")):
             for name, replicates in nets.items():
@@ -387,6 +395,7 @@ def _cell(row: Mapping[Any, Any]) -> str:
     text = f"{100 * row['accuracy']:.1f}"
     if pd.notna(row.get("low")):
         text += f" [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
-        if row["lowest"] < row["highest"]:
-            text += f" ({100 * row['lowest']:.0f}-{100 * row['highest']:.0f})"
+        lowest, highest = f"{100 * row['lowest']:.0f}", f"{100 * row['highest']:.0f}"
+        if lowest != highest:
+            text += f" ({lowest}-{highest})"
     return text

@@ -183,12 +183,13 @@ def test_relevance_windows_lie_where_they_should(synthetic):
 def test_standard_signals():
     net = networks.build(networks.PHONES, classes=4, seed=0)
     rows = study.standard_signals({"trained": [net]}, seeds=3)
-    assert list(rows)[:3] == [
+    assert list(rows)[:4] == [
         "original recording",
+        "white noise",
         "trained, GBP, hop 97",
         "untrained, GBP, hop 97",
     ]
-    assert len(rows) == 1 + 2 * 2 * 2
+    assert len(rows) == 2 + 2 * 2 * 2
     assert len(rows["untrained, gradient, one window"]) == 3
     weights = [r.net.filters for r in rows["untrained, GBP, hop 97"]]
     assert not np.array_equal(weights[0], weights[1])
