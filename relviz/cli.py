@@ -27,6 +27,37 @@ examples:
   relviz evaluate vowels                     Table 2 with its controls, some minutes
   relviz evaluate vowels --talkers 10        a quick look: ten men and ten women
   relviz evaluate vowels -o table2.csv       every cell, with intervals, as CSV (or .parquet)
+  relviz train phones --out runs/phones      train, score and write the phone network
+"""
+
+TRAIN = """\
+Train one of the paper's two networks (Table 1) and score it on recordings it never heard.
+"""
+
+TRAIN_PHONES = """\
+The phone network: 250 ms of waveform to one of 40 classes (39 phones and silence; for TIMIT 39).
+Labels come from forced alignment, which is done once and kept. Scores: frame accuracy and phone
+error rate on held-out speakers. Speakers that test and speakers that validate follow from their
+numbers, before any training.
+"""
+
+TRAIN_SPEAKERS = """\
+The speaker network: 500 ms of waveform to one of the speakers. Scores: utterance accuracy within
+session (one utterance of ten is held out) and across sessions (other chapters of known speakers).
+"""
+
+TRAIN_EXAMPLES = """\
+examples:
+  relviz train {study} --out runs/{study}                   all defaults
+  relviz train {study} --minutes 10 --out runs/quick       as many steps as fit into ten minutes
+  relviz train {study} --seed 1 --optimiser adamw --weight-decay 0.1 --out runs/regularised
+  relviz train {study} --shuffle-labels --subset 5000 --steps 20000 --out runs/shuffled
+                                             the control that can only learn by heart
+  torchrun --nproc-per-node 2 -m relviz.cli train {study} --out runs/two
+                                             each process takes half of every batch
+
+Killed or stopped, the same command goes on from the last checkpoint and ends with the same
+weights. RUN then holds model.safetensors, scores.json, log.csv and recipe.json.
 """
 
 
@@ -41,8 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CorpusError, ValueError, OSError) as error:
         print(f"relviz: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("relviz: stopped.", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"relviz: {str(stop) or 'stopped.'}", file=sys.stderr)
         return 130
     return 0
 
@@ -87,6 +118,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     vowels.set_defaults(run=_evaluate_vowels)
 
+    train = commands.add_parser("train", help="train a network of Table 1", description=TRAIN)
+    trained = train.add_subparsers(title="networks", required=True, metavar="NETWORK")
+    for study, about in (("phones", TRAIN_PHONES), ("speakers", TRAIN_SPEAKERS)):
+        _train_arguments(
+            trained.add_parser(
+                study,
+                help=f"the network that tells {study} apart",
+                description=about,
+                epilog=TRAIN_EXAMPLES.format(study=study),
+                formatter_class=raw,
+            ),
+            study,
+        )
+
     data = commands.add_parser("data", help="recordings: what is here, and fetching them")
     actions = data.add_subparsers(title="actions", required=True, metavar="ACTION")
     status = actions.add_parser(
@@ -108,6 +153,111 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("--folder", type=Path, help="put it there instead of the user's cache")
     fetch.set_defaults(run=_data_fetch)
     return parser
+
+
+def _train_arguments(parser: argparse.ArgumentParser, study: str) -> None:
+    """Declare what `train phones` and `train speakers` understand; None takes the recipe's own."""
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="RUN", help="the run's folder, made if need be"
+    )
+    speech = parser.add_argument_group("recordings")
+    speech.add_argument(
+        "--corpus",
+        choices=["librispeech", "timit", "synthetic"],
+        default="librispeech",
+        help="default librispeech; synthetic: a dozen voices with six sentences, for trying out",
+    )
+    speech.add_argument(
+        "--part",
+        action="append",
+        metavar="PART",
+        help="part of LibriSpeech, may be repeated "
+        f"(default {'train-clean-5' if study == 'phones' else 'all that are here'})",
+    )
+    speech.add_argument("--root", type=Path, metavar="FOLDER", help="where the corpus is")
+    recipe = parser.add_argument_group("recipe")
+    length = recipe.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=_positive, metavar="N", help="at most N batches")
+    length.add_argument(
+        "--minutes",
+        type=float,
+        metavar="N",
+        help="as many batches as take about N minutes here; measured once and written down",
+    )
+    recipe.add_argument("--seed", type=int, metavar="N", help="default 0")
+    recipe.add_argument("--batch-size", type=_positive, metavar="N", help="windows (default 256)")
+    recipe.add_argument("--optimiser", choices=["adam", "adamw", "sgd"], help="default adam")
+    recipe.add_argument("--learning-rate", type=float, metavar="X", help="default 0.001")
+    recipe.add_argument("--schedule", choices=["cosine", "constant"], help="default cosine")
+    recipe.add_argument("--weight-decay", type=float, metavar="X", help="default 0")
+    recipe.add_argument("--dropout", type=float, metavar="P", help="of the hidden layer, default 0")
+    recipe.add_argument(
+        "--normalise",
+        choices=["window", "utterance", "none"],
+        help="over what samples get zero mean and unit variance (default window)",
+    )
+    recipe.add_argument("--autocast", choices=["auto", "on", "off"], help="bfloat16 (default auto)")
+    recipe.add_argument("--patience", type=_positive, metavar="N", help="validations without gain")
+    recipe.add_argument("--subset", type=_positive, metavar="N", help="train on N frames only")
+    recipe.add_argument(
+        "--shuffle-labels",
+        action="store_true",
+        default=None,
+        help="a control: permute the labels of the subset (default 5000 frames) and memorise them",
+    )
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default auto)")
+    machine.add_argument(
+        "--cache", type=Path, metavar="FOLDER", help="where audio is packed (default: user's cache)"
+    )
+    machine.add_argument(
+        "--snapshots",
+        type=_positive,
+        nargs="*",
+        default=[],
+        metavar="STEP",
+        help="also write the weights after these steps",
+    )
+    machine.add_argument("--restart", action="store_true", help="begin anew even if RUN has begun")
+    parser.set_defaults(run=_train, study=study)
+
+
+def _train(options: argparse.Namespace) -> None:
+    from dataclasses import fields, replace
+
+    from relviz import training
+    from relviz.training import parallel, sets
+
+    given = {
+        field.name: getattr(options, field.name)
+        for field in fields(training.Recipe)
+        if getattr(options, field.name, None) is not None
+    }
+    if options.shuffle_labels:
+        given = {"subset": 5000} | given
+    recipe = replace(training.STANDARD[options.study], **given)
+    with parallel.process(options.device) as process:
+        with process.first_alone():
+            where = dict(root=options.root, cache=options.cache, progress=process.first)
+            if options.study == "phones":
+                data = sets.phones(options.corpus, options.part or ("train-clean-5",), **where)
+            else:
+                data = sets.speakers(options.corpus, options.part, **where)
+        if process.first:
+            print(data.about["recordings"], file=sys.stderr)
+        scores = training.train(
+            recipe,
+            data,
+            options.out,
+            options.minutes,
+            options.device,
+            progress=True,
+            resume=not options.restart,
+            snapshots=tuple(options.snapshots),
+        )
+    if scores:
+        print(training.report(scores))
+        print(f"The network is {options.out / 'model.safetensors'}", file=sys.stderr)
 
 
 def _positive(text: str) -> int:

@@ -1,0 +1,78 @@
+"""One process or several under `torchrun`: which one this is, and where it computes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Process:
+    """This process: number `rank` of `size`, computing on `device`."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes files and shows progress."""
+        return self.rank == 0
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Add up a tensor over all processes, in place."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
+    @contextmanager
+    def first_alone(self) -> Iterator[None]:
+        """Let the first process do something alone, then the others what is left of it."""
+        if not self.first:
+            dist.barrier()
+        yield
+        if self.first and self.size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def process(device: str = "auto") -> Iterator[Process]:
+    """Join the processes that `torchrun` started, if it did; leave them at the end.
+
+    device: "auto" (a GPU if there is one, the one of this process' number if several), or what
+    torch calls it. Uses NCCL between GPUs and gloo otherwise. May be nested.
+    Raises ValueError for a device that is not here.
+    """
+    here = _device(device)
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield Process(0, 1, here)
+        return
+    joined = dist.is_initialized()
+    if not joined:
+        dist.init_process_group("nccl" if here.type == "cuda" else "gloo")
+    try:
+        yield Process(dist.get_rank(), dist.get_world_size(), here)
+    finally:
+        if not joined:
+            dist.destroy_process_group()
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        here = torch.device(name)
+        if here.type == "cuda" and here.index is None:
+            here = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+            torch.cuda.set_device(here)
+        torch.zeros(1, device=here)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"there is no device {name!r} here: use auto, cpu or cuda.") from error
+    return here
