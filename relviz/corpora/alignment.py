@@ -8,7 +8,6 @@ speech: `python benchmarks/alignment.py`.
 from __future__ import annotations
 
 import difflib
-import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -16,6 +15,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from relviz.audio import SAMPLE_RATE
 from relviz.corpora import store
 from relviz.corpora.speech import Alignment, Span, Utterance
 from relviz.corpora.store import CorpusError
+from relviz.corpora.synthetic import PHONES
 
 FRAME = 0.01
 """Seconds from one of pocketsphinx's frames to the next."""
@@ -145,6 +146,7 @@ def _run(
 ) -> list[tuple[str, Alignment | None]]:
     """Align in several processes, each of which writes what it has done."""
     import joblib
+    from joblib.externals.loky import ProcessPoolExecutor, as_completed
     from tqdm.auto import tqdm
 
     if not todo:
@@ -156,10 +158,17 @@ def _run(
         raise CorpusError(
             f"{folder} cannot be written ({error.strerror}): give another folder as cache."
         ) from error
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1, n_jobs=jobs):
-        run = joblib.Parallel(return_as="generator_unordered")
-        done = run(joblib.delayed(_align_into)(*task) for task in todo)
-        return list(tqdm(done, total=len(todo), desc="alignment", disable=not progress))
+    workers = min(joblib.effective_n_jobs(jobs), len(todo))
+    bar = partial(tqdm, total=len(todo), desc="alignment", disable=not progress)
+    if workers == 1:
+        return [_align_into(*task) for task in bar(todo)]
+    # a pool of its own: joblib shares one, and takes the next user's memory for a leak of ours
+    pool = ProcessPoolExecutor(workers)
+    try:
+        finished = as_completed([pool.submit(_align_into, *task) for task in todo])
+        return [job.result() for job in bar(finished)]
+    finally:
+        pool.shutdown(wait=True, kill_workers=True)
 
 
 def _align_into(
@@ -188,14 +197,16 @@ def _align(wave: NDArray[np.float32], words: tuple[str, ...]) -> Alignment | Non
         return None
     if found is None:
         return None
-    # an entry is valid only until the next one is asked for
-    phones = [(phone.name, phone.start) for word in found for phone in word]
-    seconds = len(wave) / SAMPLE_RATE
-    starts = [0.0, *(round(start * FRAME + OFFSET, 4) for _, start in phones[1:]), seconds]
-    return tuple(
-        Span(start, end, label)
-        for (label, _), start, end in zip(phones, starts, starts[1:], strict=False)
-    )
+    starts: list[float] = []
+    labels: list[str] = []
+    for word in found:  # an entry is valid only until the next one is asked for
+        for phone in word:
+            label = phone.name if phone.name in PHONES else "SIL"  # noises are no phones
+            if label != "SIL" or labels[-1:] != ["SIL"]:
+                starts.append(round(phone.start * FRAME + OFFSET, 4) if starts else 0.0)
+                labels.append(label)
+    ends = [*starts[1:], len(wave) / SAMPLE_RATE]
+    return tuple(map(Span, starts, ends, labels))
 
 
 def _decode(decoder: Any, sound: bytes) -> None:
@@ -204,7 +215,7 @@ def _decode(decoder: Any, sound: bytes) -> None:
     decoder.end_utt()
 
 
-@functools.lru_cache(maxsize=1)
+@lru_cache(maxsize=1)
 def _decoder() -> Any:
     """Load the recogniser, once a process."""
     import pocketsphinx
@@ -220,7 +231,7 @@ def _decoder() -> Any:
     )
 
 
-@functools.lru_cache(maxsize=1)
+@lru_cache(maxsize=1)
 def _dictionary() -> frozenset[str]:
     """Return every word that pocketsphinx can pronounce."""
     import pocketsphinx

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import requests
 from tqdm.auto import tqdm
 
-CHUNK = 1 << 18
+CHUNK = 1 << 16
 TIMEOUT = 60
 """Seconds without a byte after which a download counts as broken."""
 
@@ -108,7 +109,7 @@ def unpack(path: Path, folder: Path, listed: Mapping[str, str]) -> None:
                 found.add(name)
     except tarfile.FilterError as error:
         raise ArchiveError(f"is not to be trusted ({error})") from error
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the archive
         raise ArchiveError(f"is no whole tar archive ({error})") from error

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from relviz.corpora import locate
+from relviz.corpora import SpeechCorpus, locate
+from relviz.corpora.librispeech import utterances
 
 
 @pytest.fixture
@@ -20,3 +21,11 @@ def recordings() -> Path:
     if source is None or source.folder is None:
         pytest.skip("no recordings: set RELVIZ_DATA or run `relviz data fetch aev`")
     return source.folder
+
+
+@pytest.fixture
+def librispeech() -> SpeechCorpus:
+    """LibriSpeech as far as it is on this machine; skips where there is none."""
+    if locate("mini-librispeech") is None:
+        pytest.skip("no recordings: set RELVIZ_DATA or run `relviz data fetch mini-librispeech`")
+    return utterances(None)

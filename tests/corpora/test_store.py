@@ -93,9 +93,10 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def small_corpus(monkeypatch: pytest.MonkeyPatch, nowhere: Path) -> Path:
-    """Let "aev" list FILES only, without retries, on a machine without recordings."""
+    """Let there be "aev" only, with FILES, without retries, on a machine without recordings."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
     monkeypatch.setattr(store, "checksums", lambda corpus: digests)
+    monkeypatch.setattr(store, "URLS", {"aev": store.URLS["aev"]})
     monkeypatch.setattr(store, "RETRIES", 0)
     return nowhere / "aev"
 
@@ -131,7 +132,9 @@ def test_the_package_lists_every_recording_and_table(monkeypatch: pytest.MonkeyP
 
 def test_unknown_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    with pytest.raises(CorpusError, match=r"^There is no corpus 'timit': choose from aev\.$"):
+    with pytest.raises(
+        CorpusError, match=r"^There is no corpus 'timit': choose from aev, mini-librispeech\.$"
+    ):
         store.locate("timit")
     with pytest.raises(CorpusError, match="no corpus 'timit'"):
         fetch("timit")

@@ -1,0 +1,111 @@
+"""Labels of frames against a search by hand, and divisions that nobody can choose."""
+
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relviz.corpora import (
+    PHONES,
+    CorpusError,
+    Span,
+    Utterance,
+    frame_labels,
+    other_sessions,
+    split_speakers,
+    split_utterances,
+)
+from relviz.corpora.speech import in_order
+
+SPOKEN = (Span(0.0, 0.1, "SIL"), Span(0.1, 0.25, "HH"), Span(0.25, 0.5, "AY"), Span(0.6, 1.0, "S"))
+
+
+def utterance(speaker: str, session: str = "1", number: int = 0) -> Utterance:
+    return Utterance(f"{speaker}-{session}-{number:04d}", speaker, session)
+
+
+def test_labels_of_frames() -> None:
+    times = [-1, 0, 0.05, 0.1, 0.2499, 0.25, 0.499, 0.5, 0.55, 0.6, 0.999, 1.0, 7]
+    labels = frame_labels(SPOKEN, times)
+    assert [PHONES[label] for label in labels] == (
+        ["SIL", "SIL", "SIL", "HH", "HH", "AY", "AY", "SIL", "SIL", "S", "S", "SIL", "SIL"]
+    )
+    assert labels.dtype == np.int64
+    assert frame_labels(SPOKEN, np.zeros((2, 3))).shape == (2, 3)
+    assert frame_labels(SPOKEN, 0.2).shape == ()
+    assert frame_labels((), [0.0, 1.0]).tolist() == [PHONES.index("SIL")] * 2
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.sampled_from(PHONES)), max_size=9),
+    st.lists(st.integers(-2, 70), max_size=20),
+)
+def test_labels_are_those_of_a_search(rows: list[tuple[int, int, str]], ticks: list[int]) -> None:
+    spans, now = [], 0
+    for gap, length, phone in rows:
+        spans.append(Span((now + gap) / 10, (now + gap + length) / 10, phone))
+        now += gap + length
+    times = [tick / 10 for tick in ticks]
+    found = frame_labels(tuple(spans), times)
+    for time, label in zip(times, found, strict=True):
+        holding = [span.label for span in spans if span.start <= time < span.end]
+        assert PHONES[label] == (holding or ["SIL"])[0]
+
+
+def test_other_phones() -> None:
+    assert frame_labels((Span(0, 1, "dx"),), [0.5, 2], ("aa", "dx", "sil")).tolist() == [1, 2]
+    with pytest.raises(CorpusError) as refused:
+        frame_labels((Span(0, 1, "dx"),), [0.5])
+    assert str(refused.value) == (
+        "The alignment's label 'dx' is not among the 40 phones: give the phones that the "
+        "alignment was made with."
+    )
+
+
+def test_speakers_are_held_out_by_number() -> None:
+    everyone = [utterance(str(number), number=n) for number in range(100, 76, -1) for n in (0, 1)]
+    kept, held_out = split_speakers(everyone)
+    assert sorted({each.speaker for each in held_out}) == ["81", "90", "99"]
+    assert len(held_out) == 6 and set(kept) | set(held_out) == set(everyone)
+    assert split_speakers(reversed(everyone))[1] == tuple(reversed(held_out))
+    with pytest.raises(CorpusError, match=r"^4 speakers are too few to hold out one of every 9: "):
+        split_speakers(everyone[:8])
+
+
+def test_one_utterance_in_ten_of_each_speaker() -> None:
+    everything = [utterance("7", number=n) for n in range(20)]
+    everything += [utterance("19", session, n) for session in "12" for n in range(3)]
+    kept, held_out = split_utterances(everything)
+    assert [each.name for each in held_out] == ["7-1-0005", "7-1-0015", "19-2-0002"]
+    assert set(kept) | set(held_out) == set(everything) and len(kept) == 23
+    with pytest.raises(CorpusError) as refused:
+        split_utterances([*everything, utterance("8")])
+    assert str(refused.value) == (
+        "Speaker 8 has 1 utterances, too few to hold out one of every 10: leave this speaker out."
+    )
+
+
+def test_other_sessions() -> None:
+    trained = [utterance("7", "1"), utterance("7", "1", 1), utterance("8", "5")]
+    more = [utterance("7", "2"), utterance("9", "1"), utterance("8", "1"), utterance("7", "1", 2)]
+    assert other_sessions(trained, trained + more) == (more[0], more[2])
+
+
+def test_names_sort_by_their_numbers() -> None:
+    names = ["118-47824-0000", "19-198-0010", "19-198-0002", "Male10", "Male2", "FCJF0-SI1027"]
+    assert sorted(names, key=in_order) == (
+        ["19-198-0002", "19-198-0010", "118-47824-0000", "FCJF0-SI1027", "Male2", "Male10"]
+    )
+
+
+def test_an_utterance_carries_its_sound() -> None:
+    made = dataclasses.replace(utterance("7"), samples=np.ones(5, np.float32), spoken=SPOKEN)
+    made.wave()[:] = 0
+    again = pickle.loads(pickle.dumps(made))
+    assert again == made and again.spoken == SPOKEN
+    assert again.wave().tolist() == [1] * 5
+    with pytest.raises(CorpusError, match=r"^Utterance 7-1-0000 has no sound: give it a path or"):
+        utterance("7").wave()
