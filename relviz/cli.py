@@ -51,7 +51,7 @@ examples:
   relviz train {study} --out runs/{study}                   all defaults
   relviz train {study} --minutes 10 --out runs/quick       as many steps as fit into ten minutes
   relviz train {study} --seed 1 --optimiser adamw --weight-decay 0.1 --out runs/regularised
-  relviz train {study} --shuffle-labels --subset 5000 --steps 20000 --out runs/shuffled
+  relviz train {study} --shuffle-labels --out runs/shuffled
                                              the control that can only learn by heart
   torchrun --nproc-per-node 2 -m relviz.cli train {study} --out runs/two
                                              each process takes half of every batch

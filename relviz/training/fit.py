@@ -16,7 +16,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import FrameType
@@ -74,7 +74,7 @@ class Recipe:
     study: Study = "phones"
     architecture: Architecture = PHONES
     seed: int = 0
-    steps: int = 4000
+    steps: int = 8000
     batch_size: int = 256
     optimiser: Optimiser = "adam"
     learning_rate: float = 1e-3
@@ -236,8 +236,7 @@ def _run(
         unit="step",
         disable=not (progress and process.first),
     )
-    generators = [device] if device.type == "cuda" else []
-    with bar, _signals() as caught, torch.random.fork_rng(generators):
+    with bar, _signals() as caught, _own_generators(device):
         while not state.finished:
             _step(recipe, train, fast, optimiser, state, process)
             if process.first and state.step in snapshots:
@@ -380,6 +379,11 @@ def _autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16(recipe, device))
 
 
+def _own_generators(device: torch.device) -> AbstractContextManager[None]:
+    """Leave torch's random state as it was."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
 def _optimiser(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
     options: dict[str, Any] = dict(lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     if recipe.optimiser == "sgd":
@@ -494,9 +498,9 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def seconds_per_step(recipe: Recipe, data: Data, device: str = "auto", steps: int = 6) -> float:
+def seconds_per_step(recipe: Recipe, data: Data, device: str = "auto", steps: int = 30) -> float:
     """Measure how long a step takes here, on a network that is thrown away."""
-    with parallel.process(device) as process, torch.random.fork_rng():
+    with parallel.process(device) as process, _own_generators(process.device):
         train, _ = chosen(recipe, data)
         net = build(recipe.architecture, len(data.classes), seed=recipe.seed).to(process.device)
         optimiser = _optimiser(recipe, net)

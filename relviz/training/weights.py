@@ -49,10 +49,9 @@ def save(net: RawWaveformCNN, metadata: Metadata, path: Path) -> None:
     """Write a network's weights and metadata to one file, as a whole or not at all."""
     fields = {"architecture": asdict(net.architecture)} | asdict(metadata)
     tensors = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
+    texts = {name: json.dumps(value) for name, value in fields.items()}
     with files.replacing(path) as draft:
-        safetensors.torch.save_file(
-            tensors, draft, metadata={name: json.dumps(value) for name, value in fields.items()}
-        )
+        draft.write_bytes(safetensors.torch.save(tensors, texts))
 
 
 def load(path: Path | str) -> TrainedCNN:

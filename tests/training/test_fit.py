@@ -1,0 +1,279 @@
+"""relviz.training.fit: it learns, it survives being killed, it shares batches, it refuses."""
+
+import csv
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from relviz.networks import PHONES, SPEAKERS, build
+from relviz.training import Data, fit, load
+from relviz.training.fit import COLUMNS, Fast, Recipe, chosen, held_recipe, seconds_per_step
+from relviz.training.score import log_posteriors
+from tests.training.conftest import RECIPE, TINY
+
+ROOT = Path(__file__).parents[2]
+RUN = [sys.executable, "-m", "tests.training.once"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(cache, data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole")
+    fit(RECIPE, data, out, device="cpu")
+    return out
+
+
+def rows(out):
+    with (out / "log.csv").open(newline="") as file:
+        return [
+            {name: value for name, value in row.items() if name != "seconds"}
+            for row in csv.DictReader(file)
+        ]
+
+
+def same_weights(one, other):
+    a, b = load(one).state_dict(), load(other).state_dict()
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("architecture", [PHONES, SPEAKERS, TINY])
+def test_the_fast_forward_is_the_network(architecture):
+    net = build(architecture, 5, seed=0)
+    x = torch.randn(3, architecture.window, generator=torch.manual_seed(0))
+    torch.testing.assert_close(Fast(net).eval()(x), net(x), atol=1e-5, rtol=1e-5)
+    (a,) = torch.autograd.grad(Fast(net).eval()(x).square().sum(), net.features[0].weight)
+    (b,) = torch.autograd.grad(net(x).square().sum(), net.features[0].weight)
+    torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
+
+
+def test_it_learns(data, tmp_path):
+    recipe = replace(RECIPE, steps=150, validate_every=50, dropout=0.0)
+    net = fit(recipe, data, tmp_path)
+    test = data.tests["held-out speakers"]
+    right = log_posteriors(net, test).argmax(1) == test.labels
+    # frames at a boundary belong to both: look away from boundaries
+    inside = np.convolve(np.diff(test.labels, prepend=-1, append=-1) != 0, np.ones(5), "same") == 0
+    assert right[inside[:-1]].mean() > 0.95
+    log = rows(tmp_path)
+    assert [int(row["step"]) for row in log] == [50, 100, 150]
+    assert float(log[-1]["loss"]) < float(log[0]["loss"])
+    assert (tmp_path / "log.csv").read_text().splitlines()[0] == ",".join(COLUMNS)
+
+
+def test_the_log_and_the_weights(uninterrupted, data):
+    assert [int(row["step"]) for row in rows(uninterrupted)] == [*range(7, 60, 7), 60]
+    net = load(uninterrupted)
+    assert not net.training and net.metadata.classes == data.classes
+    assert net.metadata.recipe["seed"] == 0 and net.metadata.about == {"recordings": "tones"}
+    assert held_recipe(uninterrupted) == RECIPE
+
+
+def test_a_second_run_is_the_same_and_a_finished_one_returns_at_once(uninterrupted, data, tmp_path):
+    state = torch.random.get_rng_state()
+    fit(RECIPE, data, tmp_path)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert same_weights(tmp_path, uninterrupted) and rows(tmp_path) == rows(uninterrupted)
+    before = (tmp_path / "checkpoint.pt").stat().st_mtime_ns
+    fit(RECIPE, data, tmp_path)
+    assert (tmp_path / "checkpoint.pt").stat().st_mtime_ns == before
+    other = replace(RECIPE, seed=1)
+    fit(other, data, tmp_path, resume=False)
+    assert not same_weights(tmp_path, uninterrupted)
+
+
+@pytest.mark.slow
+def test_killed_again_and_again(uninterrupted, cache, tmp_path):
+    rng = random.Random(0)
+    out = tmp_path / "run"
+    kills = 0
+    for _ in range(40):
+        run = subprocess.Popen([*RUN, cache, out], cwd=ROOT, stdout=subprocess.PIPE)
+        run.stdout.readline()
+        steps = len(rows(out)) if (out / "log.csv").is_file() else 0
+        if kills < 3:  # at any moment after the first checkpoint of this process
+            limit = time.monotonic() + 60
+            while run.poll() is None and time.monotonic() < limit:
+                now = len(rows(out)) if (out / "log.csv").is_file() else 0
+                if now > steps:
+                    break
+                time.sleep(0.001)
+            time.sleep(rng.uniform(0, 0.1))
+            run.send_signal(signal.SIGKILL)
+        if run.wait(60) == 0:
+            break
+        kills += run.returncode == -signal.SIGKILL
+    assert kills >= 2
+    assert same_weights(out, uninterrupted) and rows(out) == rows(uninterrupted)
+    assert not list(out.glob(".*.part"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_says_how_to_go_on(uninterrupted, cache, data, tmp_path, number):
+    run = subprocess.Popen([*RUN, cache, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    run.stdout.readline()
+    while not (tmp_path / "log.csv").is_file():
+        time.sleep(0.001)
+    run.send_signal(number)
+    said, _ = run.communicate(timeout=60)
+    assert run.returncode == 130 and "the same command goes on from there" in said
+    step = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"]
+    assert 7 <= step < 60 and f"stopped after {step} of 60 steps" in said
+    fit(RECIPE, data, tmp_path)
+    assert same_weights(tmp_path, uninterrupted) and rows(tmp_path) == rows(uninterrupted)
+
+
+def test_killed_while_a_checkpoint_is_written(uninterrupted, data, tmp_path, monkeypatch):
+    """The draft is half written; the checkpoint before it is what counts."""
+    real, calls = torch.save, []
+
+    def broken(content, path):
+        calls.append(path)
+        if len(calls) == 3:
+            Path(path).write_bytes(b"half a checkpoint")
+            raise SystemExit
+        real(content, path)
+
+    monkeypatch.setattr(torch, "save", broken)
+    with pytest.raises(SystemExit):
+        fit(RECIPE, data, tmp_path)
+    monkeypatch.setattr(torch, "save", real)
+    (tmp_path / ".checkpoint.pt.1.part").write_bytes(b"left behind")
+    fit(RECIPE, data, tmp_path)
+    assert same_weights(tmp_path, uninterrupted) and rows(tmp_path) == rows(uninterrupted)
+    assert not list(tmp_path.glob(".*.part"))
+
+
+@pytest.mark.slow
+def test_two_processes_are_one(cache, data, tmp_path):
+    """Each takes half of every batch: the gradients, so the weights, are those of one process."""
+    changes = ["dropout=0.0", "steps=20", "optimiser='sgd'", "learning_rate=0.01"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    module = ["-m", "tests.training.once"]
+    for extra in (changes, [*changes, "batch_size=31"]):
+        done = subprocess.run(
+            [*torchrun, *module, cache, tmp_path / f"two{len(extra)}", *extra],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        if extra is changes:
+            assert done.returncode == 0, done.stderr
+        else:
+            assert "cannot be shared by 2 processes" in done.stderr
+    recipe = replace(RECIPE, dropout=0.0, steps=20, optimiser="sgd", learning_rate=0.01)
+    fit(recipe, data, tmp_path / "one")
+    a, b = load(tmp_path / "two4").state_dict(), load(tmp_path / "one").state_dict()
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], atol=1e-6, rtol=1e-4)
+    assert len(rows(tmp_path / "two4")) == len(rows(tmp_path / "one")) == 3
+    for one, two in zip(rows(tmp_path / "one"), rows(tmp_path / "two4"), strict=True):
+        assert float(one["loss"]) == pytest.approx(float(two["loss"]), rel=1e-4)
+        assert one["valid_accuracy"] == two["valid_accuracy"]
+
+
+def test_shuffled_labels_are_memorised(data, tmp_path):
+    recipe = replace(
+        RECIPE,
+        steps=3000,
+        dropout=0.0,
+        schedule="constant",
+        subset=40,
+        shuffle_labels=True,
+        validate_every=50,
+    )
+    net = fit(recipe, data, tmp_path)
+    train, valid = chosen(recipe, data)
+    assert len(train) == len(valid) == 40
+    assert (log_posteriors(net, train).argmax(1) == train.labels).mean() >= 0.99
+    assert int(rows(tmp_path)[-1]["step"]) < 3000  # it stopped when it knew them
+    test = data.tests["held-out speakers"]
+    assert (log_posteriors(net, test).argmax(1) == test.labels).mean() < 0.8
+
+
+def test_early_stopping_keeps_the_best(data, tmp_path):
+    recipe = replace(RECIPE, steps=400, validate_every=5, patience=2, learning_rate=0.05)
+    net = fit(recipe, data, tmp_path)
+    log = rows(tmp_path)
+    accuracies = [float(row["valid_accuracy"]) for row in log]
+    assert len(log) < 80 and accuracies[-3] == max(accuracies)
+    right = log_posteriors(net, data.valid).argmax(1) == data.valid.labels
+    assert right.mean() == pytest.approx(max(accuracies), abs=2e-3)
+
+
+def test_snapshots_and_other_recipes(data, tmp_path):
+    for number, changes in enumerate(
+        (
+            dict(optimiser="adamw", weight_decay=0.1, normalise="utterance"),
+            dict(optimiser="sgd", weight_decay=1e-3, normalise="none", schedule="constant"),
+            dict(autocast="on"),
+        )
+    ):
+        out = tmp_path / str(number)
+        recipe = replace(RECIPE, steps=9, **changes)
+        net = fit(recipe, data, out, snapshots=(3, 9))
+        assert load(out).metadata.normalise == recipe.normalise
+        last = load(out / "step-000009.safetensors").state_dict()
+        assert sorted(path.name for path in out.glob("step*")) == [
+            "step-000003.safetensors",
+            "step-000009.safetensors",
+        ]
+        assert last.keys() == net.state_dict().keys()
+
+
+def test_seconds_per_step_leaves_nothing_behind(data):
+    state = torch.random.get_rng_state()
+    assert 0 < seconds_per_step(RECIPE, data, steps=2) < 5
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_refusals(uninterrupted, data, tmp_path):
+    with pytest.raises(ValueError, match=r"holds a run with learning_rate 0\.003, not 0\.1"):
+        fit(replace(RECIPE, learning_rate=0.1), data, uninterrupted)
+    less = Data(data.classes, data.train.take(np.arange(50)), data.valid, data.tests)
+    with pytest.raises(ValueError, match="holds a run on other data"):
+        fit(RECIPE, less, uninterrupted)
+    with pytest.raises(ValueError, match=r"diverged before step 7 .* lower learning_rate"):
+        fit(replace(RECIPE, learning_rate=1e30, optimiser="sgd"), data, tmp_path / "nan")
+    (tmp_path / "bad").mkdir()
+    fit(replace(RECIPE, steps=1), data, tmp_path / "bad")
+    (tmp_path / "bad" / "checkpoint.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match="is not a checkpoint of this version"):
+        fit(replace(RECIPE, steps=1), data, tmp_path / "bad")
+    with pytest.raises(ValueError, match="no device 'abacus' here"):
+        fit(RECIPE, data, tmp_path / "device", device="abacus")
+    for changes, words in (
+        (dict(optimiser="magic"), "optimiser 'magic' is unknown: use one of adam, adamw, sgd"),
+        (dict(steps=0), "steps is 0: give 1 or more"),
+        (dict(dropout=1.0), "dropout is 1.0"),
+        (dict(learning_rate=0.0), "a rate above 0"),
+        (dict(seed=-1), "seed is -1"),
+        (dict(subset=0), "subset is 0"),
+        (dict(architecture=replace(TINY, window=16001)), "hears 16001 samples"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            Recipe(**changes)
+
+
+def test_load_refuses_what_is_no_network(tmp_path):
+    with pytest.raises(FileNotFoundError, match="train first"):
+        load(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"\x80\x04nonsense that a pickle might be")
+    with pytest.raises(ValueError, match="holds no network of relviz's"):
+        load(tmp_path)

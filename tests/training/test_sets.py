@@ -1,0 +1,119 @@
+"""relviz.training.sets: who trains, validates and tests; and the whole way on the command line."""
+
+import itertools
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from relviz import cli
+from relviz.corpora import CorpusError, Utterance, librispeech
+from relviz.training import STANDARD, load, sets
+from tests.training.conftest import utterance
+
+
+@pytest.fixture
+def alone(monkeypatch, tmp_path):
+    """No recordings, a cache of its own, two voices that say little."""
+    monkeypatch.delenv("RELVIZ_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    texts = ("Go now.", "We see you.", "A thin fox.", "Two by four.", "My shoe.", "He may.")
+    voices = ("Female1", "Female2", "Female3", "Male1", "Male2", "Male3")
+    spoken = librispeech.spoken
+    monkeypatch.setattr(librispeech, "spoken", lambda: spoken(voices * 1, texts))
+    # six voices are too few for one of nine to be held out twice
+    split = sets.corpora.split_speakers
+    monkeypatch.setattr(sets.corpora, "split_speakers", lambda them: split(them, every=3))
+
+
+def names(data, frames):
+    return {data.train.audio.names[number] for number in np.unique(frames.utterances)}
+
+
+def disjoint(*groups):
+    return all(not a & b for a, b in itertools.combinations(groups, 2))
+
+
+def test_phones_hear_no_test_speaker(alone, tmp_path):
+    data = sets.phones("synthetic", cache=tmp_path)
+    groups = [names(data, frames) for frames in (data.train, data.valid, *data.tests.values())]
+    assert all(groups) and disjoint(*groups)
+    assert disjoint(*({data.speakers[name] for name in group} for group in groups))
+    assert data.classes[-1] == "SIL" and len(data.classes) == 40
+    assert data.about["test"]["speakers"] == sorted({data.speakers[n] for n in groups[2]})
+    json.dumps(data.about)
+    name = min(groups[0])
+    assert data.classes[data.references[name][0]] == "SIL"
+
+
+def test_speakers_are_known_and_utterances_are_new(alone, tmp_path):
+    data = sets.speakers("synthetic", cache=tmp_path)
+    assert set(data.tests) == {sets.WITHIN} and len(data.classes) == 6
+    groups = [names(data, frames) for frames in (data.train, data.valid, data.tests[sets.WITHIN])]
+    assert disjoint(*groups) and [len(group) for group in groups] == [24, 6, 6]
+    for group in groups:
+        assert len({data.speakers[name] for name in group}) == 6
+
+
+def test_other_sessions_are_a_test_of_their_own(monkeypatch, tmp_path):
+    made = [
+        Utterance(f"{s}-{c}-{n:04d}", str(s), str(c), samples=utterance("", "", n).samples)
+        for s, c, count in ((1, 10, 8), (1, 11, 1), (2, 20, 8), (3, 30, 1))
+        for n in range(count)
+    ]
+    source = sets.corpora.Source("given", tmp_path, "mini-librispeech")
+    loaded = sets.corpora.SpeechCorpus(tuple(made), source)
+    monkeypatch.setattr(librispeech, "utterances", lambda parts, root: loaded)
+    data = sets.speakers(cache=tmp_path)
+    assert data.classes == ("1", "2")  # of speaker 3 there is one utterance alone
+    assert names(data, data.tests[sets.ACROSS]) == {"1-11-0000"}
+    per_speaker = Counter(name[0] for name in names(data, data.train))
+    assert per_speaker == {"1": 6, "2": 6}
+    with pytest.raises(CorpusError, match="transcript"):
+        sets.phones(cache=tmp_path)
+
+
+def test_refusals(tmp_path):
+    with pytest.raises(CorpusError, match="needs a licence"):
+        sets.phones("timit")
+    with pytest.raises(CorpusError, match="needs a licence"):
+        sets.speakers("timit")
+    with pytest.raises(ValueError, match="corpus 'radio' is unknown"):
+        sets.speakers("radio")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", ["phones", "speakers"])
+def test_train_on_the_command_line(study, alone, tmp_path, capsys):
+    threads = torch.get_num_threads()
+    out = tmp_path / "run"
+    line = ["train", study, "--corpus", "synthetic", "--out", str(out), "--batch-size", "16"]
+    assert cli.main([*line, "--steps", "3", "--snapshots", "2"]) == 0
+    printed = capsys.readouterr()
+    assert "Synthetic speech" in printed.err and "model.safetensors" in printed.err
+    wanted = "phone error rate" if study == "phones" else "within session: utterance accuracy"
+    assert wanted in printed.out and "%" in printed.out
+    net = load(out)
+    assert net.metadata.study == study and net.architecture == STANDARD[study].architecture
+    scores = json.loads((out / "scores.json").read_text())
+    assert net.metadata.scores == scores and scores["training"]["steps"] == 3
+    assert net(torch.zeros(net.window)).shape == (len(net.metadata.classes),)
+    assert (out / "step-000002.safetensors").is_file()
+    assert cli.main([*line, "--steps", "4"]) == 1
+    refusal = capsys.readouterr().err.splitlines()[-1]
+    assert refusal.startswith(f"relviz: {out} holds a run with steps 3, not 4")
+    assert cli.main([*line, "--minutes", "0.0001", "--restart"]) == 0
+    assert json.loads((out / "recipe.json").read_text())["recipe"]["steps"] == 1
+    assert cli.main([*line, "--minutes", "1"]) == 0  # what was measured once stays
+    assert torch.get_num_threads() == threads
+
+
+def test_help_teaches(capsys):
+    for study in ("phones", "speakers"):
+        with pytest.raises(SystemExit) as done:
+            cli.main(["train", study, "--help"])
+        assert done.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "goes on from the last checkpoint" in text and "torchrun" in text
