@@ -16,7 +16,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = ["relevance", "relevance_signal", "spectral_relevance"]
 
-_ROOMS = ("acoustics", "audio", "corpora", "filters", "networks", "plots", "studies")
+_ROOMS = ("acoustics", "audio", "corpora", "filters", "networks", "plots", "studies", "training")
 
 
 def __getattr__(name: str) -> ModuleType:
