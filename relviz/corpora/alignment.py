@@ -37,7 +37,7 @@ OFFSET = (0.025625 - FRAME) / 2
 BEAM = 1e-100
 """How much less likely than the best a path may become before it is given up."""
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when the same audio and text would give other times: the cache is then not used."""
 
 
@@ -210,6 +210,7 @@ def _align(wave: NDArray[np.float32], words: tuple[str, ...]) -> Alignment | Non
 
 
 def _decode(decoder: Any, sound: bytes) -> None:
+    decoder.reinit_feat()  # else the first frames depend on the utterance before
     decoder.start_utt()
     decoder.process_raw(sound, full_utt=True)
     decoder.end_utt()

@@ -257,3 +257,13 @@ def test_real_speech(librispeech: SpeechCorpus, tmp_path: Path) -> None:
             for silent in (True, False)
         }
         assert level[False] > 30 * level[True]  # 15 dB
+
+
+@pytest.mark.realdata
+def test_real_speech_does_not_depend_on_the_others(
+    librispeech: SpeechCorpus, tmp_path: Path
+) -> None:
+    chosen = [each for each in librispeech.utterances if each.text][:600:100]
+    once = align(chosen, 1, tmp_path / "once").spans
+    again = align(chosen[::-1], 1, tmp_path / "again").spans
+    assert [name for name in once if once[name] != again[name]] == []
