@@ -28,12 +28,34 @@ def test_table_1():
 @pytest.mark.parametrize("architecture", [PHONES, SPEAKERS])
 def test_conv_then_pool_then_relu(architecture):
     net = networks.build(architecture, classes=40)
-    kinds = [type(m).__name__ for m in net.features]
-    assert kinds == ["Conv1d", "MaxPool1d", "ReLU"] * len(architecture.convs) + ["Flatten"]
+    kinds = [nn.Conv1d, nn.MaxPool1d, nn.ReLU] * len(architecture.convs) + [nn.Flatten]
+    assert all(isinstance(m, kind) for m, kind in zip(net.features, kinds, strict=True))
     assert [type(m).__name__ for m in net.classifier] == ["Linear", "ReLU", "Linear"]
     pools = [(m.kernel_size, m.stride) for m in net.features if isinstance(m, nn.MaxPool1d)]
     assert pools == [(3, 3)] * len(architecture.convs)
     assert not net.training
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    channels=st.integers(1, 4),
+    filters=st.integers(1, 5),
+    kernel_size=st.integers(1, 6),
+    stride=st.integers(1, 7),
+    seed=st.integers(0, 2**31),
+)
+def test_channels_last_is_the_same_convolution(channels, filters, kernel_size, stride, seed):
+    torch.manual_seed(seed)
+    ours = networks.ChannelsLast(channels, filters, kernel_size, stride).double()
+    x = torch.randn(2, channels, 30, dtype=torch.float64, requires_grad=True)
+    expected = nn.functional.conv1d(x, ours.weight, ours.bias, stride)
+    torch.testing.assert_close(ours(x), expected)
+    for inputs in (x, ours.weight, ours.bias):
+        found, right = (
+            torch.autograd.grad(y.square().sum(), inputs)[0] for y in (ours(x), expected)
+        )
+        torch.testing.assert_close(found, right)
+        expected = nn.functional.conv1d(x, ours.weight, ours.bias, stride)
 
 
 @pytest.mark.parametrize("architecture", [PHONES, SPEAKERS])

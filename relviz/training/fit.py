@@ -133,11 +133,8 @@ STANDARD: dict[Study, Recipe] = {
 """The recipe of each study, before options."""
 
 
-class Fast(nn.Module):
-    """The same arithmetic as `net(x)`, with channels last: about twice as fast on a CPU.
-
-    x: (batch, window) to scores (batch, classes), with dropout of the hidden units in training.
-    """
+class WithDropout(nn.Module):
+    """`net` with dropout of the hidden units in training; (batch, window) to (batch, classes)."""
 
     def __init__(self, net: RawWaveformCNN, dropout: float = 0.0) -> None:
         super().__init__()
@@ -145,17 +142,8 @@ class Fast(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        pool = self.net.architecture.pool
-        for number, conv in enumerate(m for m in self.net.features if isinstance(m, nn.Conv1d)):
-            if number == 0:
-                pieces = x.unfold(-1, conv.kernel_size[0], conv.stride[0])
-                h = F.linear(pieces, conv.weight[:, 0], conv.bias).transpose(1, 2).unsqueeze(2)
-            else:
-                kernels = conv.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-                h = F.conv2d(h, kernels, conv.bias, (1, conv.stride[0]))
-            h = F.relu(F.max_pool2d(h, (1, pool), (1, pool)))
         first, relu, last = self.net.classifier
-        hidden = relu(first(h.flatten(1)))
+        hidden = relu(first(self.net.features(x.unsqueeze(1))))
         return last(F.dropout(hidden, self.dropout, self.training))
 
 
@@ -222,7 +210,7 @@ def _run(
     optimiser = _optimiser(recipe, net)
     state = _resume(out, net, optimiser, process)
     began = time.monotonic() - state.seconds
-    fast: nn.Module = Fast(net, recipe.dropout)
+    fast: nn.Module = WithDropout(net, recipe.dropout)
     if process.size > 1:
         fast = DistributedDataParallel(fast)
     about = dict(data.about)
@@ -300,7 +288,7 @@ def _step(
 
 def _correct(recipe: Recipe, net: RawWaveformCNN, frames: Frames, process: parallel.Process) -> int:
     """Count the frames that a network classifies rightly; every process takes its share."""
-    fast = Fast(net).eval()
+    fast = WithDropout(net).eval()
     right = torch.zeros((), dtype=torch.int64, device=process.device)
     which = np.arange(process.rank, len(frames), process.size)
     with torch.inference_mode(), _autocast(recipe, process.device):
@@ -509,7 +497,7 @@ def seconds_per_step(recipe: Recipe, data: Data, device: str = "auto", steps: in
         times = []
         for _ in range(steps + 2):
             began = time.perf_counter()
-            _step(recipe, train, Fast(net, recipe.dropout), optimiser, state, process)
+            _step(recipe, train, WithDropout(net, recipe.dropout), optimiser, state, process)
             state.sums.tolist()  # wait for the device
             times.append(time.perf_counter() - began)
         mean = torch.tensor([float(np.median(times[2:]))], device=process.device)

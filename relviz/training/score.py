@@ -19,7 +19,6 @@ from numpy.typing import ArrayLike, NDArray
 from relviz.networks import RawWaveformCNN
 from relviz.signals import Normalise
 from relviz.training.data import Data, Frames
-from relviz.training.fit import Fast
 
 ACOUSTIC_WEIGHTS = (0.4, 0.6, 0.8, 1.0, 1.3, 1.7)
 PENALTIES = (-2.0, 0.0, 2.0)
@@ -59,14 +58,14 @@ def log_posteriors(
     """Return the logarithm of the posteriors of every frame, (frames, classes), in float32."""
     from tqdm.auto import tqdm
 
-    fast = Fast(net).to(device).eval()
+    net = net.to(device).eval()
     found = []
     starts = range(0, len(frames), batch_size)
     with torch.inference_mode():
         for start in tqdm(starts, desc="scoring", unit="batch", disable=not progress):
             which = np.arange(start, min(start + batch_size, len(frames)))
             x, _ = frames.batch(which, net.window, normalise, device)
-            found.append(fast(x).log_softmax(-1).cpu().numpy())
+            found.append(net(x).log_softmax(-1).cpu().numpy())
     return np.concatenate(found)
 
 
