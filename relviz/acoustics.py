@@ -28,9 +28,15 @@ def f0_contour(
 
     wave: (samples,). floor, ceiling: of the F0 searched, in Hz. step: seconds between frames.
     Returns (times in s, F0 in Hz), each (frames,), F0 NaN where unvoiced; empty arrays if the wave
-    is shorter than the three periods of `floor` that Praat needs.
+    is shorter than the three periods of `floor` that Praat needs. Raises ValueError for more than
+    one channel and for limits that leave nothing to search.
     Source: Boersma (1993), through praat-parselmouth.
     """
+    if not 0 < floor < ceiling < np.inf or step <= 0:
+        raise ValueError(
+            f"floor {floor} Hz, ceiling {ceiling} Hz and step {step} s make no search: give 0 < "
+            "floor < ceiling and a step above 0."
+        )
     sound = _sound(wave, sample_rate)
     # Praat refuses what is shorter than its window; half a sample keeps rounding out of it.
     if sound.duration + 0.5 / sample_rate < 3.0 / floor:
@@ -191,6 +197,11 @@ def _frames(
 ) -> NDArray[np.float64]:
     """Windowed frames of `length` seconds around `centres` (seconds), zeros beyond the ends."""
     size = round(length * sample_rate)
+    if np.ndim(wave) != 1 or size < 1 or len(centres) < 1:
+        raise ValueError(
+            f"wave has shape {np.shape(wave)}, frames {size} samples, and there are {len(centres)} "
+            "of them: give one signal, (samples,), and at least one frame of one sample."
+        )
     starts = np.round(centres * sample_rate).astype(int) - size // 2
     frames = audio.frame(np.asarray(wave, dtype=np.float64), size, starts)
     return frames * scipy.signal.get_window(window, size)

@@ -58,7 +58,7 @@ def read(path: str | Path, sample_rate: int = SAMPLE_RATE, minimum: int = 1) -> 
     """
     import soundfile
 
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise AudioError(f"{path} is not a file: check the path.")
     try:

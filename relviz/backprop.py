@@ -15,6 +15,9 @@ network is never touched, and other threads may use it meanwhile.
 
 from __future__ import annotations
 
+import functools
+import inspect
+import numbers
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, get_args
@@ -80,11 +83,11 @@ def relevance(
         leaf = x.detach().clone().requires_grad_()
         # The network gets a copy, since one that begins in place may not write to a leaf.
         if method == "gradient":
-            score = _select(net(leaf.clone()), target)
+            score = _select(net(leaf.clone()), target, x.shape)
             gradient = _backward(score, leaf)
         else:
             with _WrittenAsReLU(method):
-                score = _select(net(leaf.clone()), target)
+                score = _select(net(leaf.clone()), target, x.shape)
             _inspect(score.grad_fn, method)
             with _Rule(method) as rule:
                 gradient = _backward(score, leaf)
@@ -104,31 +107,54 @@ def _backward(score: Tensor, leaf: Tensor) -> Tensor:
     raise ValueError("the score does not depend on x through differentiable operations.")
 
 
-def _refuse_training(net: object) -> None:
-    """Refuse a network whose forward pass would draw dropout or move batch statistics."""
-    module = getattr(net, "__self__", net)  # the module of a bound method such as net.features
-    if not isinstance(module, nn.Module):
-        return
-    for name, layer in module.named_modules():
-        moves = getattr(layer, "track_running_stats", False) or getattr(layer, "p", 0)
-        if layer.training and moves:
-            raise ValueError(
-                f"the network is in training mode and its {type(layer).__name__} ({name or 'root'})"
-                " would make relevance random or move its statistics: call net.eval() first."
+def _refuse_training(net: Any) -> None:
+    """Refuse a network whose forward pass would draw dropout or move statistics."""
+    for module in _modules(net):
+        for name, layer in module.named_modules():
+            dropout = getattr(layer, "p", 0) or getattr(layer, "dropout", 0)
+            moves = (
+                getattr(layer, "track_running_stats", False)  # batch normalisation
+                or (isinstance(dropout, (int, float)) and dropout > 0)  # attention and RNNs too
+                or getattr(layer, "n_power_iterations", 0)  # spectral normalisation
             )
+            if getattr(layer, "training", False) and moves:
+                raise ValueError(
+                    f"the network is in training mode and its {type(layer).__name__} "
+                    f"({name or 'root'}) would make relevance random or move its statistics: call "
+                    "net.eval() first."
+                )
 
 
-def _select(scores: Any, target: Target) -> Tensor:
-    """The scores to explain, any shape."""
+def _modules(net: Any) -> list[nn.Module]:
+    """The modules in a callable: itself, a method's, a partial's, those a function refers to."""
+    if isinstance(net, functools.partial):
+        found = [net.func, *net.args, *net.keywords.values()]
+    elif inspect.ismethod(net):
+        found = [net.__self__]
+    elif inspect.isfunction(net):
+        names = inspect.getclosurevars(net)
+        found = [*names.nonlocals.values(), *names.globals.values()]
+    else:
+        found = [net]
+    return [part for part in found if isinstance(part, nn.Module)]
+
+
+def _select(scores: Any, target: Target, given: torch.Size) -> Tensor:
+    """The scores to explain, any shape; `given` is the shape of x."""
     if callable(target) and not isinstance(target, Tensor):
         chosen = target(scores)
         if not isinstance(chosen, Tensor) or not chosen.is_floating_point():
             raise ValueError("the target function must return a floating point tensor of scores.")
-        return chosen
+        return _finite(chosen)
     if not isinstance(scores, Tensor) or scores.ndim == 0:
         raise ValueError(
             "the network does not return a tensor of class scores: give target a function that "
             "picks the score from what it returns."
+        )
+    if scores.ndim == 1 and len(given) > 1 and len(scores) == given[0]:
+        raise ValueError(
+            f"the network returns {len(scores)} scores for x of shape {tuple(given)}, one an item "
+            "or one a class: give target a function, such as lambda scores: scores."
         )
     classes, items = scores.shape[-1], scores.shape[:-1]
     if target is None:
@@ -140,8 +166,8 @@ def _select(scores: Any, target: Target) -> Tensor:
                 f"integer class for each item, shape {tuple(items)}."
             )
         index = target.to(scores.device, torch.int64)
-    elif isinstance(target, int) and not isinstance(target, bool):
-        index = torch.full(items, target, device=scores.device)
+    elif isinstance(target, numbers.Integral) and not isinstance(target, bool):
+        index = torch.full(items, int(target), device=scores.device)
     else:
         raise ValueError(
             f"target is {target!r}: give None, an int, an integer tensor or a function of the "
@@ -150,7 +176,13 @@ def _select(scores: Any, target: Target) -> Tensor:
     if index.numel() and not (0 <= int(index.min()) and int(index.max()) < classes):
         wrong = int(index.max()) if int(index.max()) >= classes else int(index.min())
         raise ValueError(f"target {wrong} is not one of the network's {classes} classes.")
-    return scores.gather(-1, index.unsqueeze(-1)).squeeze(-1)
+    return _finite(scores.gather(-1, index.unsqueeze(-1)).squeeze(-1))
+
+
+def _finite(score: Tensor) -> Tensor:
+    if not torch.isfinite(score).all():
+        raise ValueError("the network's score is NaN or infinite: look at its weights and input.")
+    return score
 
 
 class _WrittenAsReLU(TorchFunctionMode):
@@ -222,25 +254,52 @@ def _inspect(root: Any, method: Method) -> None:
                 f"{method!r} cannot see the rectifiers inside {name.split('::')[-1]}: pass the "
                 "network as it was before torch.jit, torch.compile or cuDNN fused it."
             )
+        if _is_late_relu(node, name):
+            raise ValueError(
+                f"{method!r} met a ReLU written as {_plain(name)} in code that torch's function "
+                "modes do not reach (torch.ops, torch.export, another thread): write it as "
+                "torch.relu."
+            )
         if isinstance(node, torch.autograd.function.BackwardCFunction):
-            _warn(f"the custom autograd function {name} keeps its own backward under {method!r}.")
-        elif _is_mask(node, name):
+            if name != "BackwardHookFunctionBackward":  # torch's own, for hooks on modules
+                _warn(
+                    f"the custom autograd function {name} keeps its own backward under {method!r}."
+                )
+        elif _is_choice(node, name):
             _warn(
-                f"a mask ({name.removesuffix('0').removesuffix('Backward')}) keeps its plain "
-                f"gradient under {method!r}: if it is a rectifier, write it as torch.relu."
+                f"a choice between values ({_plain(name)}) keeps its plain gradient under "
+                f"{method!r}: if it is a rectifier, write it as torch.relu."
             )
 
 
-def _is_mask(node: Any, name: str) -> bool:
+def _plain(name: str) -> str:
+    return name.rstrip("0123456789").removesuffix("Backward")
+
+
+def _is_late_relu(node: Any, name: str) -> bool:
+    """Whether a clamp or maximum with the constant 0 is left, which `_WrittenAsReLU` missed."""
+    if _plain(name) in ("Clamp", "ClampMin"):
+        return _is_zero(node._saved_min) and getattr(node, "_saved_max", None) is None
+    if _plain(name) in ("Maximum", "Fmax") and sum(p is None for p, _ in node.next_functions) == 1:
+        other = node._saved_other if node.next_functions[1][0] is None else node._saved_self
+        return _is_zero(other)
+    return False
+
+
+def _is_choice(node: Any, name: str) -> bool:
     """Whether a node selects values as `torch.where(x > 0, x, 0)` or `x * (x > 0)` would."""
+    operation = _plain(name)
     constants = [parent is None for parent, _ in node.next_functions]
-    if name == "MaskedFillBackward0":
+    if operation in ("MaskedFill", "MaskedScatter", "IndexPut", "Maximum", "Minimum"):
         return True
-    if name == "WhereBackward0":
+    if operation == "Abs":
+        return not node._saved_self.is_complex()  # (x + |x|) / 2; a complex modulus is no choice
+    if operation == "Where":
         return any(constants)
-    if name == "MulBackward0" and sum(constants) == 1:
+    if operation == "Mul" and sum(constants) == 1:
         factor = node._saved_other if constants[1] else node._saved_self
-        return isinstance(factor, Tensor) and bool(((factor == 0) | (factor == 1)).all())
+        if isinstance(factor, Tensor) and bool((factor == 0).any()):
+            return bool(((factor == 0) | (factor == 1)).all())
     return False
 
 

@@ -307,16 +307,21 @@ def _writable(path: Path) -> None:
         raise ValueError(f"{path} ends in neither .csv nor .parquet: choose one of the two.")
     if not path.parent.is_dir():
         raise ValueError(f"{path.parent} is not a folder: make it first.")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name a file.")
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
     """Write under a temporary name, then rename, so that no half table is ever there."""
     draft = path.with_name(path.name + ".part")
-    if path.suffix == ".csv":
-        table.to_csv(draft, index=False)
-    else:
-        table.to_parquet(draft, index=False)
-    draft.replace(path)
+    try:
+        if path.suffix == ".csv":
+            table.to_csv(draft, index=False)
+        else:
+            table.to_parquet(draft, index=False)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _data_status(options: argparse.Namespace) -> None:

@@ -66,6 +66,8 @@ def relevance_signal(
     samples = audio.check(wave, minimum=length)
     if not isinstance(hop, (int, np.integer)) or hop < 1:
         raise ValueError(f"hop is {hop!r}: give a whole number of samples, 1 or more.")
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}: give 1 window or more.")
     if normalise not in get_args(Normalise):
         raise ValueError(f"normalise {normalise!r} is unknown: use window, utterance or none.")
     if scale not in get_args(Scale):

@@ -142,3 +142,42 @@ def test_pre_emphasis_is_a_difference():
 def test_refuses_two_channels():
     with pytest.raises(ValueError, match=r"wave has shape \(2, 100\): give one signal"):
         acoustics.f0_contour(np.ones((2, 100)), RATE)
+
+
+def test_frames_are_centred():
+    impulse = np.zeros(1000)
+    impulse[400] = 1.0
+    window = scipy.signal.get_window("hamming", 400)
+    for offset in (0, 100):
+        _, flat = acoustics.short_term_spectrum(impulse, RATE, (400 + offset) / RATE)
+        np.testing.assert_allclose(flat, window[200 - offset])
+
+
+def test_formant_frames_lie_evenly_around_the_centre():
+    """One frame on each side of a change of vowel: the median of two is their mean."""
+    wave = np.concatenate([vowel(formants=(400, 1800, 2500, 3500)), vowel()])
+    sides = [acoustics.formants(wave, RATE, 0.5 + t, frames=1)[:2] for t in (-0.03, 0.03)]
+    both = acoustics.formants(wave, RATE, 0.5, frames=2, step=0.06)[:2]
+    np.testing.assert_allclose(both, np.mean(sides, axis=0))
+    assert np.abs(np.diff(sides, axis=0)).min() > 100
+
+
+def test_poles_at_the_ends_of_the_spectrum_are_no_formants():
+    a = poles([50, 1000, 7950], [60, 60, 60])
+    impulse = scipy.signal.lfilter([1.0], a, np.eye(1, 4000)[0])
+    found = acoustics.frame_formants(impulse, RATE, order=6)
+    assert found[0] == pytest.approx(1000, rel=0.01) and np.isnan(found[1:]).all()
+
+
+@pytest.mark.parametrize(
+    "limits", [{"floor": 0}, {"floor": 600}, {"ceiling": np.inf}, {"floor": np.nan}, {"step": 0}]
+)
+def test_refuses_a_search_for_nothing(limits):
+    with pytest.raises(ValueError, match="make no search: give 0 < floor < ceiling"):
+        acoustics.f0_contour(pulses(100), RATE, **limits)
+
+
+def test_refuses_no_frames():
+    for options in ({"frames": 0}, {"length": 0.0}):
+        with pytest.raises(ValueError, match=r"give one signal, .* and at least one frame"):
+            acoustics.formants(pulses(100), RATE, 0.25, **options)

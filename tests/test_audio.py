@@ -36,6 +36,12 @@ def test_resamples_a_tone_to_itself(tmp_path, rate):
     np.testing.assert_allclose(wave[inside], tone()[inside], atol=2e-3)
 
 
+def test_resampling_leaves_no_alias(tmp_path):
+    """10 kHz does not exist at 16 kHz; a cheap filter would mirror it to 6 kHz."""
+    soundfile.write(tmp_path / "a.wav", tone(44100, frequency=10000.0), 44100, subtype="FLOAT")
+    assert np.abs(audio.read(tmp_path / "a.wav")[1000:7000]).max() < 1e-4
+
+
 def write(path, samples, rate=16000):
     soundfile.write(path, np.asarray(samples), rate, subtype="FLOAT")
 

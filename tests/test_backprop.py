@@ -1,5 +1,6 @@
 """relviz.backprop against a re-implementation without autograd, and against what it must refuse."""
 
+import functools
 import threading
 import warnings
 
@@ -66,6 +67,8 @@ RECTIFIERS = {
     "threshold": lambda net, x: F.threshold(x, 0, 0),
     "maximum": lambda net, x: torch.maximum(x, torch.zeros(())),
     "max": lambda net, x: torch.max(torch.zeros(()), x),
+    "fmax": lambda net, x: torch.fmax(x, torch.zeros(())),
+    "clip_ on a view": lambda net, x: x.unsqueeze(0).clip_(min=0).squeeze(0),
 }
 
 
@@ -369,18 +372,66 @@ def test_smooth_gates_and_guards_keep_their_gradient():
     torch.testing.assert_close(backprop.relevance(net, x, 0), plain.clamp(min=0))
 
 
+def half_written(x):
+    x = x.clone()
+    x[x < 0] = 0
+    return x
+
+
 @pytest.mark.parametrize(
-    "mask",
+    "choice",
     [
         lambda x: torch.where(x > 0, x, 0.0),
         lambda x: x * (x > 0),
         lambda x: (x > 0).float() * x,
         lambda x: x.masked_fill(x < 0, 0),
+        lambda x: torch.maximum(0.1 * x, x),
+        lambda x: -torch.minimum(-x, torch.zeros(())),
+        lambda x: (x + x.abs()) / 2,
+        half_written,
     ],
 )
-def test_masks_are_not_passed_in_silence(mask):
-    with pytest.warns(UserWarning, match="a mask .* keeps its plain gradient under 'guided'"):
-        backprop.relevance(lambda x: mask(torch.relu(x)), torch.randn(3, 4), 0)
+def test_choices_are_not_passed_in_silence(choice):
+    with pytest.warns(UserWarning, match="a choice .* keeps its plain gradient under 'guided'"):
+        backprop.relevance(lambda x: choice(torch.relu(x) - 0.1), torch.randn(3, 4), 0)
+
+
+def test_what_is_no_choice_warns_of_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        net = small()
+        net.register_full_backward_hook(lambda module, into, out_of: None)
+        backprop.relevance(lambda x: net(x) * torch.ones(5), torch.randn(2, 8))
+        backprop.relevance(lambda x: torch.fft.rfft(torch.relu(x)).abs(), torch.randn(2, 8))
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        lambda x: torch.ops.aten.clamp_min(x, 0),
+        lambda x: torch.ops.aten.clamp(x, 0),
+        lambda x: torch.ops.aten.maximum(x, torch.zeros(())),
+    ],
+)
+def test_a_relu_below_the_function_mode_is_exact_or_refused(late):
+    x = torch.randn(3, 4)
+    try:
+        found = backprop.relevance(lambda x: late(torch.relu(x) - 0.1), x, 0)
+    except ValueError as refusal:
+        message = str(refusal)
+    else:
+        message = ""
+        expected = backprop.relevance(lambda x: torch.relu(torch.relu(x) - 0.1), x, 0)
+        torch.testing.assert_close(found, expected)
+    assert not message or "met a ReLU written as" in message
+
+
+def test_a_maximum_with_a_learned_zero_is_no_relu():
+    threshold = torch.zeros(4, requires_grad=True)
+    with pytest.warns(UserWarning, match="a choice between values .Maximum"):
+        backprop.relevance(
+            lambda x: torch.maximum(torch.relu(x) - 0.1, threshold), torch.randn(3, 4)
+        )
 
 
 def test_a_network_without_relu_is_not_passed_in_silence():
@@ -428,6 +479,12 @@ BAD_CALLS = {
     "x is torch.int64: give a floating point torch tensor": dict(x=torch.ones(2, 8).long()),
     "x is ndarray: give a floating point torch tensor": dict(x=np.ones((2, 8))),
     "x holds NaN or infinite values": dict(x=torch.full((2, 8), float("nan"))),
+    "x holds NaN or infinite": dict(x=torch.full((2, 8), float("inf"))),
+    "the network's score is NaN or infinite": dict(net=lambda x: small()(x) * float("nan")),
+    "score is NaN or infinite": dict(target=lambda s: s[:, 0] / 0),
+    r"returns 2 scores for x of shape \(2, 8\), one an item or one a class": dict(
+        net=lambda x: small()(x)[:, 0]
+    ),
     "target 5 is not one of the network's 5 classes": dict(target=5),
     "target -1 is not one of the network's 5 classes": dict(target=-1),
     r"target has shape \(3,\) and dtype torch.int64: .* shape \(2,\)": dict(
@@ -450,10 +507,36 @@ def test_what_cannot_be_right_is_refused(message):
     assert str(refusal.value).count(". ") == 0 and str(refusal.value).endswith(".")
 
 
-@pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.BatchNorm1d(8)])
-def test_a_network_that_moves_in_training_is_refused(layer):
+def test_integers_of_numpy_are_targets():
+    x = torch.randn(2, 8)
+    assert torch.equal(
+        backprop.relevance(small(), x, np.int64(3)), backprop.relevance(small(), x, 3)
+    )
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Dropout(0.5),
+        nn.BatchNorm1d(8),
+        nn.utils.parametrizations.spectral_norm(nn.Linear(8, 8)),
+        nn.TransformerEncoderLayer(8, 2, 8, dropout=0.1),
+    ],
+)
+@pytest.mark.parametrize("call", ["module", "method", "partial", "closure"])
+def test_a_network_that_moves_in_training_is_refused(layer, call):
     net = nn.Sequential(layer, nn.Linear(8, 2)).train()
-    with pytest.raises(ValueError, match=rf"its {type(layer).__name__} \(0\).*call net.eval\(\)"):
-        backprop.relevance(net, torch.randn(4, 8))
-    with pytest.raises(ValueError, match=r"call net.eval\(\)"):
-        backprop.relevance(net.forward, torch.randn(4, 8))
+    calls = {
+        "module": net,
+        "method": net.forward,
+        "partial": functools.partial(net),
+        "closure": lambda x: net(x),
+    }
+    with pytest.raises(ValueError, match=r"is in training mode and its \w+ \(0.*call net.eval\(\)"):
+        backprop.relevance(calls[call], torch.randn(4, 8))
+
+
+def test_attention_and_recurrence_drop_by_themselves():
+    for layer in (nn.MultiheadAttention(8, 2, dropout=0.1), nn.GRU(8, 8, 2, dropout=0.1)):
+        with pytest.raises(ValueError, match=rf"its {type(layer).__name__} \(root\)"):
+            backprop.relevance(layer.train(), torch.randn(4, 8))

@@ -53,6 +53,8 @@ def test_refusals_are_one_sentence(monkeypatch, tmp_path, capsys):
     vowels = ["evaluate", "vowels", "-o"]
     assert "neither .csv nor .parquet" in refused([*vowels, "table.xls"], capsys)
     assert "is not a folder" in refused([*vowels, str(tmp_path / "no" / "t.csv")], capsys)
+    (tmp_path / "t.csv").mkdir()
+    assert "is a folder: name a file" in refused([*vowels, str(tmp_path / "t.csv")], capsys)
     monkeypatch.setenv("RELVIZ_DATA", str(tmp_path / "nowhere"))
     assert "nowhere" in refused(["data", "status"], capsys)
     with pytest.raises(SystemExit):
@@ -74,3 +76,14 @@ def test_data_status(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cli.main(["data", "status"]) == 0
     assert "aev: no recordings, synthetic speech stands in" in capsys.readouterr().out
+
+
+def test_a_failed_write_leaves_no_half_table(tmp_path, monkeypatch):
+    def full(*_, **__):
+        (tmp_path / "t.csv.part").write_text("half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+    with pytest.raises(OSError, match="No space"):
+        cli._write(pd.DataFrame({"a": [1]}), tmp_path / "t.csv")
+    assert list(tmp_path.iterdir()) == []

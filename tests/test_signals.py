@@ -128,6 +128,18 @@ def test_dtype_of_the_network_is_kept():
     np.testing.assert_allclose(single, double, atol=1e-4)
 
 
+def test_a_single_window_has_no_hop_to_warn_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        signals.relevance_signal(tiny(), tone(200), 6, window=40, centres=(50, 50))
+
+
+def test_silence_inside_an_utterance_stays_finite():
+    wave = tone(300)
+    wave[100:200] = 0.25
+    assert np.isfinite(signals.relevance_signal(tiny(), wave, 1, window=40)).all()
+
+
 def test_progress_bar(capsys):
     signals.relevance_signal(tiny(), tone(200), window=40, progress=True)
     assert "relevance" in capsys.readouterr().err
@@ -142,6 +154,7 @@ REFUSED = {
     "hop is 0: give a whole number of samples": dict(hop=0),
     "hop is 1.5: give a whole number": dict(hop=1.5),
     "normalise 'all' is unknown: use window, utterance or none": dict(normalise="all"),
+    "batch_size is 0: give 1 window or more": dict(batch_size=0),
     "scale 'max' is unknown: use rms or none": dict(scale="max"),
     "target is a tensor: give one int": dict(target=torch.ones(3)),
     r"centres \(50, 20\) do not lie in order": dict(centres=(50, 20)),

@@ -173,8 +173,12 @@ def estimates(
     rows = standard_signals() if signals is None else signals
     if not rows:
         raise ValueError("signals is empty: give at least one name -> function.")
+    if not pre_emphases:
+        raise ValueError("pre_emphases is empty: give at least one coefficient, 0 for none.")
     if corpus is None:
         corpus = vowels()
+    if not corpus.tokens:
+        raise ValueError("the corpus has no tokens: load some with relviz.corpora.vowels().")
     tasks = list(_tasks(rows, corpus.tokens))
     # One thread a process: a window is too little work to share out.
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1, n_jobs=jobs):
@@ -223,7 +227,7 @@ def _analyse(
     found = []
     for token in tokens:
         wave = token.wave()
-        signal = function(wave, round(token.steady * SAMPLE_RATE))
+        signal = np.asarray(function(wave, round(token.steady * SAMPLE_RATE)))
         if signal.shape != wave.shape:
             raise ValueError(
                 f"a signal function turned {wave.shape} samples of {token.name} into "

@@ -12,6 +12,7 @@ from scipy import stats
 from relviz import networks
 from relviz.corpora import Source, VowelCorpus, locate, vowel_corpus, vowels
 from relviz.corpora.aev import deviations
+from relviz.signals import relevance_signal
 from relviz.studies import vowels as study
 
 
@@ -129,6 +130,15 @@ def test_original_synthetic_vowels_score_high(synthetic):
     assert study.layout(table).shape == (12, 6)
 
 
+def test_settings_reach_the_analysis(synthetic):
+    few = replace(synthetic, tokens=synthetic.tokens[:2])
+    low = study.Settings(f0_ceiling=80)
+    assert study.estimates({"a": study.original}, few, settings=low, jobs=1)["f0"].isna().all()
+    wide = study.estimates({"a": study.original}, few, settings=study.Settings(order=6), jobs=1)
+    usual = study.estimates({"a": study.original}, few, jobs=1)
+    assert not np.allclose(wide["f1"], usual["f1"]) and np.allclose(wide["f0"], usual["f0"])
+
+
 def wrong_tone(wave, centre):
     """A signal that knows nothing: 700 Hz pulses."""
     return (np.arange(len(wave)) % 23 == 0).astype(float)
@@ -175,6 +185,9 @@ def test_relevance_windows_lie_where_they_should(synthetic):
     inside = np.flatnonzero(one)
     assert inside.min() >= centre - 2000 and inside.max() < centre + 2000
     many = study.Relevance(net, hop=97, reach=0.02)(wave, centre)
+    # centres 97 samples apart, one of them the steady state
+    exact = relevance_signal(net, wave, 97, centres=(centre - 3 * 97, centre + 320))
+    np.testing.assert_array_equal(many, exact)
     inside = np.flatnonzero(many)
     assert centre - 2000 - 320 <= inside.min() < centre - 2000
     assert centre + 2000 <= inside.max() < centre + 2000 + 320
@@ -198,6 +211,10 @@ def test_standard_signals():
 def test_refusals(synthetic):
     with pytest.raises(ValueError, match="signals is empty"):
         study.estimates({}, synthetic)
+    with pytest.raises(ValueError, match="pre_emphases is empty"):
+        study.estimates({"a": study.original}, synthetic, pre_emphases=())
+    with pytest.raises(ValueError, match="the corpus has no tokens"):
+        study.estimates({"a": study.original}, replace(synthetic, tokens=()))
     with pytest.raises(
         ValueError, match=r"turned \(\d+,\) samples of \w+ into \(3,\): it must keep"
     ):
