@@ -1,7 +1,7 @@
 """relviz: see what a network that hears raw speech listens to.
 
 The rooms, ground floor first: `audio`, `networks`, `backprop`, `signals`, `spectral`, `filters`,
-`acoustics`, `corpora`, `studies`, `plots`, `cli`. Importing `relviz` is light: torch and numpy
+`acoustics`, `corpora`, `training`, `studies`, `plots`, `cli`. Importing `relviz` is light: torch and numpy
 only; librosa, parselmouth, pandas and matplotlib load where they are used.
 """
 
