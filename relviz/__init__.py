@@ -1,8 +1,8 @@
 """relviz: see what a network that hears raw speech listens to.
 
 The rooms, ground floor first: `audio`, `networks`, `backprop`, `signals`, `spectral`, `filters`,
-`acoustics`, `corpora`, `training`, `studies`, `plots`, `cli`. Importing `relviz` is light: torch and numpy
-only; librosa, parselmouth, pandas and matplotlib load where they are used.
+`acoustics`, `corpora`, `training`, `studies`, `plots`, `cli`. Importing `relviz` is light: torch,
+numpy and scipy's FFT only; librosa, parselmouth, pandas and matplotlib load where they are used.
 """
 
 import importlib
