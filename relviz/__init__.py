@@ -1,22 +1,36 @@
 """relviz: see what a network that hears raw speech listens to.
 
 The rooms, ground floor first: `audio`, `networks`, `backprop`, `signals`, `spectral`, `filters`,
-`acoustics`, `corpora`, `training`, `studies`, `plots`, `cli`. Importing `relviz` is light: torch,
-numpy and scipy's FFT only; librosa, parselmouth, pandas and matplotlib load where they are used.
+`acoustics`, `controls`, `pretrained`, `images`, `corpora`, `training`, `studies`, `plots`, `cli`.
+Importing `relviz` is light: torch, numpy, scipy's FFT and safetensors only; librosa, parselmouth,
+pandas and matplotlib load where they are used.
 """
 
 import importlib
 from types import ModuleType
 
 from relviz.backprop import relevance
+from relviz.pretrained import load
 from relviz.signals import relevance_signal
 from relviz.spectral import spectral_relevance
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["relevance", "relevance_signal", "spectral_relevance"]
+__all__ = ["load", "relevance", "relevance_signal", "spectral_relevance"]
 
-_ROOMS = ("acoustics", "audio", "corpora", "filters", "networks", "plots", "studies", "training")
+_ROOMS = (
+    "acoustics",
+    "audio",
+    "controls",
+    "corpora",
+    "filters",
+    "images",
+    "networks",
+    "plots",
+    "pretrained",
+    "studies",
+    "training",
+)
 
 
 def __getattr__(name: str) -> ModuleType:

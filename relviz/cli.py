@@ -24,7 +24,7 @@ EXAMPLES = """\
 examples:
   relviz data status                         what recordings are here
   relviz data fetch aev                      download the American English Vowels (about 22 MB)
-  relviz evaluate vowels                     Table 2 with its controls, some minutes
+  relviz evaluate vowels --network phones    Table 2 with its controls, some minutes
   relviz evaluate vowels --talkers 10        a quick look: ten men and ten women
   relviz evaluate vowels -o table2.csv       every cell, with intervals, as CSV (or .parquet)
   relviz train phones --out runs/phones      train, score and write the phone network
@@ -98,6 +98,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=raw,
     )
     vowels.add_argument(
+        "--network",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a trained network above its controls, may be repeated: phones (three training seeds, "
+        "beside three of the shuffled-label control), speakers, or a run's folder",
+    )
+    vowels.add_argument(
         "--seeds", type=_positive, default=4, metavar="N", help="untrained networks (default 4)"
     )
     vowels.add_argument(
@@ -157,6 +165,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _train_arguments(parser: argparse.ArgumentParser, study: str) -> None:
     """Declare what `train phones` and `train speakers` understand; None takes the recipe's own."""
+    from relviz.training import STANDARD
+
+    standard = STANDARD["phones" if study == "phones" else "speakers"]
     parser.add_argument(
         "--out", type=Path, required=True, metavar="RUN", help="the run's folder, made if need be"
     )
@@ -177,7 +188,9 @@ def _train_arguments(parser: argparse.ArgumentParser, study: str) -> None:
     speech.add_argument("--root", type=Path, metavar="FOLDER", help="where the corpus is")
     recipe = parser.add_argument_group("recipe")
     length = recipe.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=_positive, metavar="N", help="at most N batches")
+    length.add_argument(
+        "--steps", type=_positive, metavar="N", help=f"at most N batches (default {standard.steps})"
+    )
     length.add_argument(
         "--minutes",
         type=float,
@@ -186,18 +199,40 @@ def _train_arguments(parser: argparse.ArgumentParser, study: str) -> None:
     )
     recipe.add_argument("--seed", type=int, metavar="N", help="default 0")
     recipe.add_argument("--batch-size", type=_positive, metavar="N", help="windows (default 256)")
-    recipe.add_argument("--optimiser", choices=["adam", "adamw", "sgd"], help="default adam")
-    recipe.add_argument("--learning-rate", type=float, metavar="X", help="default 0.001")
+    recipe.add_argument(
+        "--optimiser", choices=["adam", "adamw", "sgd"], help=f"default {standard.optimiser}"
+    )
+    recipe.add_argument(
+        "--learning-rate", type=float, metavar="X", help=f"default {standard.learning_rate:g}"
+    )
     recipe.add_argument("--schedule", choices=["cosine", "constant"], help="default cosine")
-    recipe.add_argument("--weight-decay", type=float, metavar="X", help="default 0")
-    recipe.add_argument("--dropout", type=float, metavar="P", help="of the hidden layer, default 0")
+    recipe.add_argument(
+        "--weight-decay", type=float, metavar="X", help=f"default {standard.weight_decay:g}"
+    )
+    recipe.add_argument(
+        "--dropout",
+        type=float,
+        metavar="P",
+        help=f"of the hidden layer, default {standard.dropout:g}",
+    )
+    recipe.add_argument(
+        "--speed",
+        type=float,
+        metavar="X",
+        help=f"play batches up to X faster or slower, default {standard.speed:g}",
+    )
     recipe.add_argument(
         "--normalise",
         choices=["window", "utterance", "none"],
         help="over what samples get zero mean and unit variance (default window)",
     )
     recipe.add_argument("--autocast", choices=["auto", "on", "off"], help="bfloat16 (default auto)")
-    recipe.add_argument("--patience", type=_positive, metavar="N", help="validations without gain")
+    recipe.add_argument(
+        "--patience",
+        type=_positive,
+        metavar="N",
+        help=f"stop after N validations without gain, default {standard.patience}",
+    )
     recipe.add_argument("--subset", type=_positive, metavar="N", help="train on N frames only")
     recipe.add_argument(
         "--shuffle-labels",
@@ -233,9 +268,10 @@ def _train(options: argparse.Namespace) -> None:
         for field in fields(training.Recipe)
         if getattr(options, field.name, None) is not None
     }
-    if options.shuffle_labels:
-        given = {"subset": 5000} | given
-    recipe = replace(training.STANDARD[options.study], **given)
+    standard = training.STANDARD[options.study]
+    if options.shuffle_labels:  # nothing may hinder learning by heart
+        standard = replace(standard, subset=5000, weight_decay=0.0, dropout=0.0, speed=0.0)
+    recipe = replace(standard, **given)
     with parallel.process(options.device) as process:
         with process.first_alone():
             where = dict(root=options.root, cache=options.cache, progress=process.first)
@@ -272,11 +308,19 @@ def _evaluate_vowels(options: argparse.Namespace) -> None:
 
     import pandas as pd
 
-    from relviz import corpora
+    from relviz import corpora, pretrained
     from relviz.studies import vowels
 
     if options.output:
         _writable(options.output)
+    trained = {}
+    for name in options.network:
+        if name in pretrained.SEEDS:
+            trained[name] = pretrained.replicates(name)
+        else:
+            trained[name] = (pretrained.load(name),)
+        if name == "phones":
+            trained["phones-shuffled"] = pretrained.replicates("phones-shuffled")
     corpus = corpora.vowels()
     if options.talkers:
         kept = {
@@ -289,7 +333,10 @@ def _evaluate_vowels(options: argparse.Namespace) -> None:
         corpus = replace(corpus, tokens=tuple(t for t in corpus.tokens if t.talker in kept))
     print(corpus.source.describe(), file=sys.stderr)
     table = vowels.table2(
-        vowels.standard_signals(seeds=options.seeds), corpus, jobs=options.jobs, progress=True
+        vowels.standard_signals(trained, seeds=options.seeds),
+        corpus,
+        jobs=options.jobs,
+        progress=True,
     )
     if options.output:
         _write(table, options.output)

@@ -112,6 +112,7 @@ def _part(folder: Path) -> list[Utterance]:
             session=path.parent.name,
             path=path,
             text=texts.get(path.stem),
+            part=folder.name,
         )
         for path in folder.glob("*/*/*.flac")
     ]

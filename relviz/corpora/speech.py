@@ -38,6 +38,7 @@ class Utterance:
 
     name: unique in its corpus, such as "19-198-0001". speaker: "19". session: what one speaker
     read in one go: "198", a chapter, in LibriSpeech; in TIMIT every sentence is its own.
+    part: of the corpus, such as "train-clean-5"; "" where a corpus has none.
     path: the recording; None for a synthetic utterance, which carries its `samples` (samples,) at
     16 kHz and the times at which the synthesiser spoke each phone, `spoken`.
     text: what is said; None if there is no transcript.
@@ -50,6 +51,7 @@ class Utterance:
     text: str | None = None
     samples: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     spoken: Alignment | None = field(default=None, repr=False, compare=False)
+    part: str = ""
 
     def wave(self) -> NDArray[np.float32]:
         """Return the waveform, float32, (samples,), at 16 kHz; yours to change.
@@ -105,15 +107,23 @@ def split_speakers(
 ) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:
     """Divide by speaker: (kept, held out), for a study whose test speakers must be new.
 
-    Speakers are sorted by number; of every `every`, the middle one is held out (with 9: the 5th,
-    the 14th, ...). Raises CorpusError if that holds out nobody.
+    A part's speakers are sorted by number; of every `every`, the middle one is held out (with 9:
+    the 5th, the 14th, ...). So scores with more parts are on the speakers of those with fewer.
+    Raises CorpusError if that holds out nobody.
     """
     utterances = tuple(utterances)
-    speakers = sorted({utterance.speaker for utterance in utterances}, key=in_order)
-    held_out = set(speakers[every // 2 :: every])
+    parts: dict[str, set[str]] = {}
+    for utterance in utterances:
+        parts.setdefault(utterance.part, set()).add(utterance.speaker)
+    held_out = {
+        speaker
+        for speakers in parts.values()
+        for speaker in sorted(speakers, key=in_order)[every // 2 :: every]
+    }
     if not held_out:
+        most = max(map(len, parts.values()), default=0)
         raise CorpusError(
-            f"{len(speakers)} speakers are too few to hold out one of every {every}: add speakers."
+            f"{most} speakers are too few to hold out one of every {every}: add speakers."
         )
     return (
         tuple(utterance for utterance in utterances if utterance.speaker not in held_out),

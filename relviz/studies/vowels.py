@@ -26,12 +26,13 @@ from relviz import acoustics, networks
 from relviz.audio import SAMPLE_RATE
 from relviz.backprop import Method
 from relviz.corpora import TABLE2, Vowel, VowelCorpus, vowels
-from relviz.signals import relevance_signal
+from relviz.signals import Attribution, Normalise, relevance_signal
 
 SignalFunction = Callable[[NDArray[np.float32], int], NDArray]
 """From a token's wave and its steady state, a sample index, to a signal of the same length."""
 
 MEASURES = ("f0", "f1", "f2")
+FORMANTS = ("f1", "f2")
 PRE_EMPHASES = (0.97, 0.0)
 
 PAPER = {
@@ -50,7 +51,10 @@ class Settings:
     """Analysis settings, the same for every signal; chosen on the original recordings alone.
 
     Times in seconds, frequencies in Hz. f0_reach: F0 is the median over +-f0_reach around the
-    steady state. The rest goes to `acoustics.f0_contour` and `acoustics.formants`.
+    steady state. contrast_length, contrast_band: of the frame at the steady state, and to either
+    side of a formant, for the level of the spectrum there (see `contrast`): long enough to part
+    harmonics, wide enough to hold one. The rest goes to `acoustics.f0_contour` and
+    `acoustics.formants`.
     """
 
     f0_floor: float = 75.0
@@ -61,6 +65,8 @@ class Settings:
     step: float = 0.01
     length: float = 0.025
     max_bandwidth: float = 500.0
+    contrast_length: float = 0.1
+    contrast_band: float = 150.0
 
 
 def original(wave: NDArray[np.float32], centre: int) -> NDArray[np.float32]:
@@ -78,22 +84,35 @@ class Relevance:
     """A network's relevance signal as a `SignalFunction`.
 
     hop: samples between windows whose centres lie within +-reach seconds of the steady state; None
-    takes the one window that is centred there, as the paper does.
+    takes the one window that is centred there, as the paper does. target: the class to explain;
+    None, the winning one of every window. normalise: None, as the network was trained, if its
+    metadata say so, else per window.
     """
 
     net: Callable[[Tensor], Any] = field(repr=False)
-    method: Method = "guided"
+    method: Method | Attribution = "guided"
     hop: int | None = 97
     reach: float = 0.12
+    target: int | None = None
+    normalise: Normalise | None = None
 
     def __call__(self, wave: NDArray[np.float32], centre: int) -> NDArray[np.float64]:
-        if self.hop is None:
-            return relevance_signal(self.net, wave, centres=(centre, centre), method=self.method)
-        reach = round(self.reach * SAMPLE_RATE)
-        # A multiple of the hop below the centre, so that one window is centred on it.
-        first = centre - min(reach, centre) // self.hop * self.hop
-        last = min(centre + reach, len(wave) - 1)
-        return relevance_signal(self.net, wave, self.hop, centres=(first, last), method=self.method)
+        hop, centres = 97, (centre, centre)
+        if self.hop is not None:
+            hop, reach = self.hop, round(self.reach * SAMPLE_RATE)
+            # A multiple of the hop below the centre, so that one window is centred on it.
+            first = centre - min(reach, centre) // hop * hop
+            centres = (first, min(centre + reach, len(wave) - 1))
+        trained: Normalise = getattr(getattr(self.net, "metadata", None), "normalise", "window")
+        return relevance_signal(
+            self.net,
+            wave,
+            hop,
+            target=self.target,
+            method=self.method,
+            centres=centres,
+            normalise=trained if self.normalise is None else self.normalise,
+        )
 
 
 def standard_signals(
@@ -166,7 +185,8 @@ def estimates(
 
     Arguments as for `table2`. Returns one row a signal, replicate, pre-emphasis and token: columns
     `signal`, `replicate`, `pre_emphasis`, `token`, `talker`, `sex`, `vowel`, and for each measure
-    `f0` (estimate), `f0_true` (by hand), `f0_sd` (the tolerance), all in Hz.
+    `f0` (estimate), `f0_true` (by hand), `f0_sd` (the tolerance), all in Hz; and `f1_contrast`,
+    `f2_contrast` in dB, what `contrast` takes means of, the same for every pre-emphasis.
     """
     import joblib
 
@@ -180,11 +200,14 @@ def estimates(
     if not corpus.tokens:
         raise ValueError("the corpus has no tokens: load some with relviz.corpora.vowels().")
     tasks = list(_tasks(rows, corpus.tokens))
+    elsewhere = _elsewhere(corpus.tokens)
     # One thread a process: a window is too little work to share out.
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1, n_jobs=jobs):
         run = joblib.Parallel(return_as="generator")
         chunks = run(
-            joblib.delayed(_analyse)(function, tokens, settings, tuple(pre_emphases))
+            joblib.delayed(_analyse)(
+                function, tokens, settings, tuple(pre_emphases), [elsewhere[t.name] for t in tokens]
+            )
             for _, _, function, tokens in tasks
         )
         if progress:
@@ -222,10 +245,11 @@ def _analyse(
     tokens: Sequence[Vowel],
     settings: Settings,
     pre_emphases: tuple[float, ...],
+    elsewhere: Sequence[Mapping[str, list[float]]],
 ) -> list[dict[str, Any]]:
     """Estimates of one signal at some tokens, in a worker process."""
     found = []
-    for token in tokens:
+    for token, others in zip(tokens, elsewhere, strict=True):
         wave = token.wave()
         signal = np.asarray(function(wave, round(token.steady * SAMPLE_RATE)))
         if signal.shape != wave.shape:
@@ -237,6 +261,7 @@ def _analyse(
         f0 = acoustics.median_f0(
             signal, SAMPLE_RATE, span, floor=settings.f0_floor, ceiling=settings.f0_ceiling
         )
+        contrasts = _contrasts(signal, token, others, settings)
         for pre_emphasis in pre_emphases:
             f1, f2 = acoustics.formants(
                 signal,
@@ -263,8 +288,54 @@ def _analyse(
                     "f0_true": token.f0,
                     "f1_true": token.f1,
                     "f2_true": token.f2,
+                    **contrasts,
                 }
             )
+    return found
+
+
+def _elsewhere(tokens: Sequence[Vowel]) -> dict[str, dict[str, list[float]]]:
+    """Where each token's talker has the formants of other vowels: token -> formant -> Hz."""
+    by_talker: dict[str, list[Vowel]] = {}
+    for token in tokens:
+        by_talker.setdefault(token.talker, []).append(token)
+    return {
+        token.name: {
+            formant: [
+                getattr(other, formant)
+                for other in by_talker[token.talker]
+                if other.vowel != token.vowel
+            ]
+            for formant in FORMANTS
+        }
+        for token in tokens
+    }
+
+
+def _contrasts(
+    signal: NDArray, token: Vowel, others: Mapping[str, list[float]], settings: Settings
+) -> dict[str, float]:
+    """Level of a signal's spectrum at a token's formants over that at other vowels', in dB."""
+    frequencies, magnitude = acoustics.short_term_spectrum(
+        signal,
+        SAMPLE_RATE,
+        token.steady,
+        length=settings.contrast_length,
+        n_fft=2048,
+        window="hann",
+    )
+
+    def level(centre: float) -> float:
+        power = magnitude[np.abs(frequencies - centre) <= settings.contrast_band] ** 2
+        return 10 * float(np.log10(power.mean())) if power.any() else np.nan
+
+    found = {}
+    for formant in FORMANTS:
+        here = getattr(token, formant)
+        # nearer than two bands, both would measure the same
+        far = [f for f in others[formant] if abs(f - here) > 2 * settings.contrast_band]
+        levels = [level(f) for f in far]
+        found[f"{formant}_contrast"] = level(here) - float(np.mean(levels)) if levels else np.nan
     return found
 
 
@@ -324,6 +395,44 @@ def _accuracy(cell: pd.DataFrame) -> dict[str, float]:
         "lowest": min(by_replicate),
         "highest": max(by_replicate),
     }
+
+
+def contrast(estimates: pd.DataFrame) -> pd.DataFrame:
+    """Formant contrast: how much stronger a signal is at a token's own formants than elsewhere.
+
+    estimates: what `estimates` returns. For each token, the level of the signal's spectrum at its
+    hand-measured formant, minus the mean level where the *same talker* has that formant in the
+    other vowels. A signal whose spectrum is the same whatever is spoken gets 0 dB, however it is
+    shaped; a negative contrast says that the signal is weakest at the formants, and is as far from
+    chance as a positive one.
+    Returns columns `signal`, `formant`, `n` (tokens times replicates), `contrast` (mean over
+    talkers, dB), `low`, `high` (95 % t interval over talkers), `lowest`, `highest` (over
+    replicates).
+    """
+    once = estimates[estimates["pre_emphasis"] == estimates["pre_emphasis"].iloc[0]]
+    rows = []
+    for signal, group in once.groupby("signal", sort=False):
+        for formant in FORMANTS:
+            known = group.dropna(subset=f"{formant}_contrast")
+            values = known[f"{formant}_contrast"]
+            talkers = values.groupby(known["talker"]).mean()
+            half = np.nan
+            if len(talkers) > 1:
+                half = float(stats.t.ppf(0.975, len(talkers) - 1) * talkers.sem())
+            replicates = values.groupby(known["replicate"]).mean()
+            rows.append(
+                {
+                    "signal": signal,
+                    "formant": formant,
+                    "n": len(known),
+                    "contrast": talkers.mean(),
+                    "low": talkers.mean() - half,
+                    "high": talkers.mean() + half,
+                    "lowest": replicates.min(),
+                    "highest": replicates.max(),
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def _mean(cell: pd.DataFrame) -> float:

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from relviz.networks import PHONES, SPEAKERS, Architecture, Conv, RawWaveformCNN, build
+from relviz.pretrained import MODEL, Metadata
 from relviz.signals import Normalise
 from relviz.training import files, parallel, weights
 from relviz.training.data import GAP, Data, Frames, order, shuffle_labels, subset
@@ -62,6 +63,9 @@ class Recipe:
     optimiser: "adam" and "sgd" (momentum 0.9) add `weight_decay` to the gradient, "adamw" decays
     the weights themselves. schedule: "cosine" lets the learning rate fall to 0 at the last step.
     dropout: probability, of the hidden layer's units. normalise: as in `relevance_signal`.
+    speed: each batch is played faster or slower by a factor drawn from 1 - speed to 1 + speed, so
+    that F0, formants and tempo vary more than the speakers do (Ko et al., "Audio augmentation for
+    speech recognition", Interspeech 2015, 10.21437/Interspeech.2015-711). 0: as recorded.
     autocast: bfloat16 arithmetic, "auto" where the processor has it.
     Every `validate_every` steps the accuracy is validated and a checkpoint saved; after `patience`
     validations without a better one training ends. The best weights are kept.
@@ -80,6 +84,7 @@ class Recipe:
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     dropout: float = 0.0
+    speed: float = 0.0
     schedule: Schedule = "cosine"
     normalise: Normalise = "window"
     autocast: Autocast = "auto"
@@ -114,9 +119,12 @@ class Recipe:
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}: give a probability below 1.")
-        if not 0 < self.architecture.window <= 2 * GAP:
+        if not 0 <= self.speed <= 0.5:
+            raise ValueError(f"speed is {self.speed}: give a share from 0 to 0.5, such as 0.1.")
+        longest = int(2 * GAP / (1 + self.speed))
+        if not 0 < self.architecture.window <= longest:
             raise ValueError(
-                f"the network hears {self.architecture.window} samples: give at most {2 * GAP}."
+                f"the network hears {self.architecture.window} samples: give at most {longest}."
             )
 
     def rate(self, step: int) -> float:
@@ -125,9 +133,22 @@ class Recipe:
             return self.learning_rate
         return self.learning_rate * (1 + math.cos(math.pi * step / self.steps)) / 2
 
+    def factor(self, step: int) -> float:
+        """How fast the batch of step `step` is played."""
+        if not self.speed:
+            return 1.0
+        return float(np.random.default_rng([self.seed, 4, step]).uniform(-1, 1)) * self.speed + 1.0
+
 
 STANDARD: dict[Study, Recipe] = {
-    "phones": Recipe(),
+    "phones": Recipe(
+        steps=7000,
+        optimiser="adamw",
+        weight_decay=0.1,
+        dropout=0.2,
+        speed=0.15,
+        patience=20,
+    ),
     "speakers": Recipe("speakers", SPEAKERS, steps=2000),
 }
 """The recipe of each study, before options."""
@@ -214,7 +235,7 @@ def _run(
     if process.size > 1:
         fast = DistributedDataParallel(fast)
     about = dict(data.about)
-    metadata = weights.Metadata(
+    metadata = Metadata(
         recipe.study, data.classes, recipe.normalise, recipe=asdict(recipe), about=about
     )
     bar = tqdm(
@@ -247,8 +268,8 @@ def _run(
                     f"from there ({out})."
                 )
     net.load_state_dict(state.best)
-    if process.first and not (out / weights.MODEL).is_file():
-        weights.save(net, metadata, out / weights.MODEL)
+    if process.first and not (out / MODEL).is_file():
+        weights.save(net, metadata, out / MODEL)
     return net.eval()
 
 
@@ -262,12 +283,15 @@ def _step(
 ) -> None:
     """Train on one batch, or on this process' share of it."""
     which = order(len(train), recipe.batch_size, state.step, recipe.seed)
+    window = recipe.architecture.window
     x, labels = train.batch(
         which[process.rank :: process.size],
-        recipe.architecture.window,
+        round(window * recipe.factor(state.step)),
         recipe.normalise,
         process.device,
     )
+    if x.shape[-1] != window:
+        x = F.interpolate(x.unsqueeze(1), window, mode="linear").squeeze(1)
     for group in optimiser.param_groups:
         group["lr"] = recipe.rate(state.step)
     if recipe.dropout:
@@ -385,7 +409,7 @@ def _enter(recipe: Recipe, data: Data, out: Path, resume: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
     files.sweep(out)
     if not resume:
-        for name in (RECIPE, CHECKPOINT, LOG, weights.MODEL, SCORES):
+        for name in (RECIPE, CHECKPOINT, LOG, MODEL, SCORES):
             (out / name).unlink(missing_ok=True)
     path = out / RECIPE
     mine = json.loads(json.dumps({"recipe": asdict(recipe), "data": data.fingerprint}))

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from relviz.pretrained import MODEL, Metadata
 from relviz.training import files, parallel, weights
 from relviz.training.data import Data
 from relviz.training.fit import LOG, SCORES, Recipe, fit, held_recipe, seconds_per_step
@@ -47,7 +48,7 @@ def train(
         score = score_phones if recipe.study == "phones" else score_speakers
         scores = score(net, data, recipe.normalise, process.device, progress)
         scores["training"] = history(out)
-        metadata = weights.Metadata(
+        metadata = Metadata(
             recipe.study,
             data.classes,
             recipe.normalise,
@@ -55,13 +56,13 @@ def train(
             about=dict(data.about),
             scores=scores,
         )
-        weights.save(net, metadata, out / weights.MODEL)
+        weights.save(net, metadata, out / MODEL)
         files.write_text(out / SCORES, json.dumps(scores, indent=1) + "\n")
         return scores
 
 
-def history(out: Path | str) -> dict[str, float]:
-    """Return how a run's best validation was, and how long it took, from its log."""
+def history(out: Path | str) -> dict[str, Any]:
+    """Return how a run's best validation was, how long it took, and its log's columns."""
     with (Path(out) / LOG).open(newline="") as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
     best = max(rows, key=lambda row: row["valid_accuracy"])
@@ -70,4 +71,8 @@ def history(out: Path | str) -> dict[str, float]:
         "seconds": rows[-1]["seconds"],
         "best_step": best["step"],
         "valid_accuracy": best["valid_accuracy"],
+        "log": {
+            column: [row[column] for row in rows]
+            for column in ("step", "loss", "train_accuracy", "valid_accuracy")
+        },
     }

@@ -66,7 +66,10 @@ def phones(
             raise CorpusError("No utterance has a transcript: choose parts that have them.")
         rest, test = corpora.split_speakers(usable)
         train, valid = corpora.split_speakers(rest)
-        rule = "the middle one of nine speakers, by number, tests; of nine of the others, validates"
+        rule = (
+            "the middle one of nine speakers of a part, by number, tests; of nine of the others, "
+            "validates"
+        )
     audio = pack((*train, *valid, *test), cache, progress)
     label = {phone: number for number, phone in enumerate(classes)}
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,6 +72,8 @@ def test_speakers_are_held_out_by_number() -> None:
     assert sorted({each.speaker for each in held_out}) == ["81", "90", "99"]
     assert len(held_out) == 6 and set(kept) | set(held_out) == set(everyone)
     assert split_speakers(reversed(everyone))[1] == tuple(reversed(held_out))
+    more = [replace(each, part="more") for each in (utterance("1"), utterance("82"))]
+    assert split_speakers([*everyone, *more])[1] == held_out  # whatever parts are added
     with pytest.raises(CorpusError, match=r"^4 speakers are too few to hold out one of every 9: "):
         split_speakers(everyone[:8])
 

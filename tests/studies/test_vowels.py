@@ -12,6 +12,7 @@ from scipy import stats
 from relviz import networks
 from relviz.corpora import Source, VowelCorpus, locate, vowel_corpus, vowels
 from relviz.corpora.aev import deviations
+from relviz.pretrained import Metadata
 from relviz.signals import relevance_signal
 from relviz.studies import vowels as study
 
@@ -191,6 +192,61 @@ def test_relevance_windows_lie_where_they_should(synthetic):
     inside = np.flatnonzero(many)
     assert centre - 2000 - 320 <= inside.min() < centre - 2000
     assert centre + 2000 <= inside.max() < centre + 2000 + 320
+
+
+def test_relevance_of_a_class_and_as_trained(synthetic):
+    net = networks.build(networks.PHONES, classes=4, seed=0)
+    token = synthetic.tokens[0]
+    wave, centre = token.wave(), round(token.steady * 16000)
+    where = dict(centres=(centre, centre), method="gradient")
+    for target in (1, 2):
+        found = study.Relevance(net, "gradient", None, target=target)(wave, centre)
+        np.testing.assert_array_equal(found, relevance_signal(net, wave, target=target, **where))
+    net.metadata = Metadata("phones", ("a", "b", "c", "d"), normalise="none")
+    unscaled = relevance_signal(net, wave, normalise="none", **where)
+    found = study.Relevance(net, "gradient", None)(wave, centre)
+    np.testing.assert_array_equal(found, unscaled)
+    found = study.Relevance(net, "gradient", None, normalise="window")(wave, centre)
+    assert not np.array_equal(found, unscaled)
+
+
+def test_contrast_of_tones(synthetic):
+    """Two tones, 20 dB apart, at a token's own F2 and at another vowel's of the same talker."""
+    elsewhere = study._elsewhere(synthetic.tokens)
+    token = next(t for t in synthetic.tokens if t.vowel == "iy")
+    others = elsewhere[token.name]["f2"]
+    assert len(others) == 4 and token.f2 not in others
+    t = np.arange(16000) / 16000
+    there = max(others)
+    assert abs(there - token.f2) > 500
+    signal = np.sin(2 * np.pi * token.f2 * t) + 0.1 * np.sin(2 * np.pi * there * t)
+    where = replace(token, steady=0.5)
+    found = study._contrasts(signal, where, {"f1": [], "f2": [there]}, study.Settings())
+    assert found["f2_contrast"] == pytest.approx(20, abs=0.05) and np.isnan(found["f1_contrast"])
+    louder = study._contrasts(7 * signal, where, {"f1": [], "f2": [there]}, study.Settings())
+    assert louder["f2_contrast"] == pytest.approx(found["f2_contrast"])
+    near = study._contrasts(signal, where, {"f1": [], "f2": [token.f2 + 299]}, study.Settings())
+    silent = study._contrasts(0 * signal, where, {"f1": [], "f2": [there]}, study.Settings())
+    assert np.isnan([near["f2_contrast"], silent["f2_contrast"]]).all()
+
+
+def test_contrast_of_speech_and_of_noise(synthetic):
+    table = study.contrast(
+        study.estimates({"original": study.original, "noise": [study.noise] * 2}, synthetic, jobs=1)
+    ).set_index(["signal", "formant"])
+    assert (table.loc["original", "low"] > 5).all()
+    assert (table.loc["noise", "low"] < 0).all() and (table.loc["noise", "high"] > 0).all()
+    assert (table.loc["noise", "n"] <= 40).all() and (table.loc["original", "n"] <= 20).all()
+
+
+def test_contrast_intervals_are_over_talkers():
+    frame = made_up([True] * 6, ["a", "a", "b", "b", "c", "c"])
+    values = np.array([1.0, 3.0, 4.0, 6.0, np.nan, 2.0])
+    frame = frame.assign(f1_contrast=values, f2_contrast=np.nan)
+    row = study.contrast(pd.concat([frame, frame.assign(pre_emphasis=0.0)])).iloc[0]
+    expected = stats.t.interval(0.95, 2, loc=3.0, scale=stats.sem([2.0, 5.0, 2.0]))
+    assert (row["contrast"], row["n"]) == (pytest.approx(3.0), 5)
+    assert (row["low"], row["high"]) == pytest.approx(expected)
 
 
 def test_standard_signals():

@@ -14,8 +14,17 @@ import pytest
 import torch
 
 from relviz.networks import PHONES, SPEAKERS, build
-from relviz.training import Data, fit, load
-from relviz.training.fit import COLUMNS, Recipe, WithDropout, chosen, held_recipe, seconds_per_step
+from relviz.training import Data, fit, load, parallel
+from relviz.training.fit import (
+    COLUMNS,
+    Recipe,
+    WithDropout,
+    _State,
+    _step,
+    chosen,
+    held_recipe,
+    seconds_per_step,
+)
 from relviz.training.score import log_posteriors
 from tests.training.conftest import RECIPE, TINY
 
@@ -223,6 +232,7 @@ def test_snapshots_and_other_recipes(data, tmp_path):
             dict(optimiser="adamw", weight_decay=0.1, normalise="utterance"),
             dict(optimiser="sgd", weight_decay=1e-3, normalise="none", schedule="constant"),
             dict(autocast="on"),
+            dict(speed=0.2),
         )
     ):
         out = tmp_path / str(number)
@@ -235,6 +245,34 @@ def test_snapshots_and_other_recipes(data, tmp_path):
             "step-000009.safetensors",
         ]
         assert last.keys() == net.state_dict().keys()
+
+
+def test_speed_plays_a_tone_higher_and_lower(data):
+    """The network hears 400 Hz as 400 Hz times the factor of the step."""
+    recipe = replace(RECIPE, speed=0.3, steps=40)
+    heard = []
+
+    class Ear(torch.nn.Module):
+        def forward(self, x):
+            heard.append(x.detach())
+            return torch.zeros(len(x), 3, requires_grad=True)
+
+    n = np.arange(len(data.train.audio.samples))
+    tone = np.round(8000 * np.sin(2 * np.pi * 400 / 16000 * n)).astype(np.int16)
+    train = replace(data.train, audio=replace(data.train.audio, samples=tone))
+    state = _State(0, 0.0, torch.zeros(3), [], {}, -1.0, 0, False)
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    with parallel.process("cpu") as process:
+        for _ in range(recipe.steps):
+            _step(recipe, train, Ear(), optimiser, state, process)
+    factors = np.array([recipe.factor(step) for step in range(recipe.steps)])
+    assert factors.min() < 0.8 and factors.max() > 1.2 and abs(factors.mean() - 1) < 0.1
+    for factor, x in zip(factors, heard, strict=True):
+        assert x.shape == (RECIPE.batch_size, TINY.window)
+        crossings = (~(x[:, :-1] > 0) & (x[:, 1:] > 0)).sum(1).float().mean()
+        assert float(crossings) == pytest.approx(400 * factor * TINY.window / 16000, abs=1.0)
+    assert replace(recipe, speed=0.0).factor(3) == 1.0
+    assert recipe.factor(3) != replace(recipe, seed=1).factor(3)
 
 
 def test_seconds_per_step_leaves_nothing_behind(data):
@@ -262,6 +300,8 @@ def test_refusals(uninterrupted, data, tmp_path):
         (dict(optimiser="magic"), "optimiser 'magic' is unknown: use one of adam, adamw, sgd"),
         (dict(steps=0), "steps is 0: give 1 or more"),
         (dict(dropout=1.0), "dropout is 1.0"),
+        (dict(speed=0.6), "speed is 0.6: give a share from 0 to 0.5"),
+        (dict(architecture=replace(TINY, window=15000), speed=0.1), "give at most 14545"),
         (dict(learning_rate=0.0), "a rate above 0"),
         (dict(seed=-1), "seed is -1"),
         (dict(subset=0), "subset is 0"),
@@ -272,7 +312,7 @@ def test_refusals(uninterrupted, data, tmp_path):
 
 
 def test_load_refuses_what_is_no_network(tmp_path):
-    with pytest.raises(FileNotFoundError, match="train first"):
+    with pytest.raises(FileNotFoundError, match=r"is not there: name a \.safetensors file"):
         load(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"\x80\x04nonsense that a pickle might be")
     with pytest.raises(ValueError, match="holds no network of relviz's"):

@@ -1,0 +1,219 @@
+"""Shipped weights with their model cards: networks in files that hold no code, never pickles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+
+from relviz.audio import SAMPLE_RATE
+from relviz.networks import Architecture, Conv, RawWaveformCNN
+from relviz.signals import Normalise
+
+MODEL = "model.safetensors"
+"""What a run's folder calls its network."""
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+SEEDS: Mapping[str, tuple[str, ...]] = {
+    "phones": ("phones-0", "phones-1", "phones-2"),
+    "phones-shuffled": ("phones-shuffled-0", "phones-shuffled-1", "phones-shuffled-2"),
+    "speakers": ("speakers-0",),
+}
+"""The shipped networks: what each learnt -> its training seeds; the first goes by that name too."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a trained network is and how it came to be.
+
+    classes: the names of its outputs. normalise: what its windows went through, for
+    `relviz.relevance_signal`. recipe: how it was trained. about: on what. scores: how well it does.
+    """
+
+    study: str
+    classes: tuple[str, ...]
+    normalise: Normalise = "window"
+    sample_rate: int = SAMPLE_RATE
+    recipe: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    about: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    scores: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+class TrainedCNN(RawWaveformCNN):
+    """A network of Table 1 that knows its classes and its history, in `metadata`."""
+
+    def __init__(self, architecture: Architecture, metadata: Metadata) -> None:
+        super().__init__(architecture, len(metadata.classes))
+        self.metadata = metadata
+
+
+def load(network: str | Path = "phones") -> TrainedCNN:
+    """Return a trained network in eval mode, float32, with its classes and card in `.metadata`.
+
+    network: "phones" or "speakers"; one training seed of them, such as "phones-1"; the control
+    "phones-shuffled", which learnt permuted labels by heart; or a path, to a .safetensors file or
+    to the folder of a run of `relviz train`. No code is loaded from any of them.
+    Raises ValueError for a file that is not one of relviz's, OSError if there is none.
+    """
+    path = _path(network)
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            fields = _fields(file)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = _metadata(fields)
+        shape = fields["architecture"]
+        convs = tuple(Conv(**conv) for conv in shape.pop("convs"))
+        with torch.random.fork_rng(devices=[]):  # the weights it is born with are thrown away
+            net = TrainedCNN(Architecture(convs=convs, **shape), metadata)
+        net.load_state_dict(tensors)
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} holds no network of relviz's ({type(error).__name__}): name a file that "
+            "`relviz train` wrote."
+        ) from error
+    return net.eval()
+
+
+def replicates(network: str = "phones") -> tuple[TrainedCNN, ...]:
+    """Return all training seeds of a shipped network, the one that goes by its name first."""
+    if network not in SEEDS:
+        raise ValueError(f"{network!r} is not shipped: use one of {', '.join(SEEDS)}.")
+    return tuple(load(name) for name in SEEDS[network])
+
+
+def _path(network: str | Path) -> Path:
+    names = [*SEEDS, *(name for seeds in SEEDS.values() for name in seeds)]
+    if network in names:
+        first = SEEDS.get(str(network), (str(network),))[0]
+        return WEIGHTS / f"{first}.safetensors"
+    path = Path(network)
+    path = path / MODEL if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is not there: name a .safetensors file, a run's folder, or one of "
+            f"{', '.join(names)}."
+        )
+    return path
+
+
+def _fields(file: Any) -> dict[str, Any]:
+    return {name: json.loads(text) for name, text in (file.metadata() or {}).items()}
+
+
+def _metadata(fields: Mapping[str, Any]) -> Metadata:
+    rest = {name: value for name, value in fields.items() if name != "architecture"}
+    return Metadata(**{**rest, "classes": tuple(fields["classes"])})
+
+
+def card(network: str | Path = "phones") -> str:
+    """Return the model card of a shipped network, or of a run, as a Markdown table.
+
+    Follows Mitchell et al., "Model cards for model reporting", 2019, 10.1145/3287560.3287596.
+    Raises what `load` raises.
+    """
+    path = _path(network)
+    net = load(path)
+    metadata = net.metadata
+    shuffled = bool(metadata.recipe.get("shuffle_labels"))
+    texts = _TEXTS["shuffled" if shuffled else metadata.study]
+    parameters = f"{sum(each.numel() for each in net.parameters()):,}".replace(",", " ")
+    rows = {
+        "Load": f"`relviz.load({str(network)!r})`",
+        "Network": f"{texts['what']} {len(metadata.classes)} classes, {parameters} parameters, "
+        f"{path.stat().st_size / 1e6:.1f} MB. Windows are normalised per {metadata.normalise}.",
+        "Data": _data(metadata.about),
+        "Licence": "The weights come with relviz, under its licence (BSD 3-Clause). They were "
+        "trained on LibriSpeech (Panayotov et al., 2015, 10.1109/ICASSP.2015.7178964), read by "
+        "LibriVox volunteers, CC BY 4.0.",
+        "Training": _training(metadata),
+        "Scores": "<br>".join(_scores(metadata.scores)) or "none",
+        "Spread": _spread(network),
+        "Use": texts["use"],
+        "Limits": texts["limits"],
+    }
+    lines = ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows.items() if text)]
+    return "\n".join(lines)
+
+
+_TEXTS: Mapping[str, Mapping[str, str]] = {
+    "phones": {
+        "what": "Table 1's phone network: which phone is at the centre of 250 ms of speech.",
+        "use": "Teaching, and research into what such networks listen to.",
+        "limits": "Read American English only, recorded at home by adults; labels come from forced "
+        "alignment, whose boundaries are off by some 10 ms, so the scores are agreement with an "
+        "aligner. A few hours of speech from a couple of dozen speakers: no speech recogniser.",
+    },
+    "shuffled": {
+        "what": "The control to Table 1's phone network, which learnt labels by heart that had "
+        "been permuted among the frames.",
+        "use": "Only as a control: what it shows is not knowledge of phones.",
+        "limits": "It tells phones apart no better than chance.",
+    },
+    "speakers": {
+        "what": "Table 1's speaker network: who speaks these 500 ms of speech.",
+        "use": "Teaching, and research into what such networks listen to.",
+        "limits": "It knows its speakers from one session each, so room and microphone may be what "
+        "it tells apart; compare the two scores. No use for identifying people: it knows only the "
+        "readers it was trained on, and names one of them for any voice.",
+    },
+}
+
+
+def _data(about: Mapping[str, Any]) -> str:
+    groups = [
+        f"{name}: {group['utterances']} utterances of {len(group['speakers'])} speakers"
+        + (f" ({', '.join(group['speakers'])})" if len(group["speakers"]) <= 6 else "")
+        for name, group in about.items()
+        if isinstance(group, Mapping) and "utterances" in group
+    ]
+    return "<br>".join([about["recordings"], *groups, f"Rule: {about['rule']}."])
+
+
+def _training(metadata: Metadata) -> str:
+    training = metadata.scores.get("training", {})
+    text = f"seed {metadata.recipe['seed']}"
+    if "command" in metadata.about:
+        text += f": `{metadata.about['command']}`"
+    if training:
+        text += (
+            f"; best of the validations after {training['best_step']:.0f} of "
+            f"{training['steps']:.0f} steps ({100 * training['valid_accuracy']:.1f} %), "
+            f"{training['seconds'] / 60:.0f} min"
+        )
+    return text + "."
+
+
+def _scores(scores: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{test}: {name.replace('_', ' ')} {100 * score['value']:.1f} % "
+        f"[{100 * score['low']:.1f}, {100 * score['high']:.1f}], {score['trials']} utterances"
+        for test, values in scores.items()
+        for name, score in values.items()
+        if isinstance(score, Mapping) and "trials" in score
+    ]
+
+
+def _spread(network: str | Path) -> str:
+    """Say how the scores vary over the training seeds of a shipped network."""
+    name = str(network)
+    seeds = next((all_ for first, all_ in SEEDS.items() if name in (first, *all_)), ())
+    if len(seeds) < 2:
+        return ""
+    found: dict[str, list[float]] = {}
+    for seed in seeds:
+        with safetensors.safe_open(_path(seed), framework="pt") as file:
+            scores = _metadata(_fields(file)).scores
+        for test, values in scores.items():
+            for measure, score in values.items():
+                if isinstance(score, Mapping) and "trials" in score:
+                    label = f"{test}: {measure.replace('_', ' ')}"
+                    found.setdefault(label, []).append(100 * score["value"])
+    return f"over the {len(seeds)} seeds:<br>" + "<br>".join(
+        f"{label} {min(values):.1f} to {max(values):.1f} %" for label, values in found.items()
+    )
