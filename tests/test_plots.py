@@ -43,6 +43,30 @@ def test_waveform_runs_from_its_start_at_its_rate(ax):
     assert labels(ax) == ("Time (s)", "Relevance")
 
 
+def test_blocks_are_as_wide_and_as_far_apart_as_the_first_layer_says(ax):
+    drawn = plots.blocks([1.0, -2.0, 0.5, 0.0], 1000, 3, 2, ax, count=2, start=0.01)
+    assert drawn is ax
+    wave, *bars = ax.get_lines()
+    np.testing.assert_allclose(wave.get_xdata(), [10, 11, 12, 13])
+    np.testing.assert_array_equal(wave.get_ydata(), [1, -2, 0.5, 0])
+    np.testing.assert_allclose([bar.get_xdata() for bar in bars], [[10, 13], [12, 15]])
+    assert all(min(bar.get_ydata()) > 2 for bar in bars), "above the waveform"
+    assert len({bar.get_color() for bar in bars}) == 2
+    (shade,) = ax.patches
+    np.testing.assert_allclose(shade.get_extents().transformed(ax.transData.inverted()).x0, 10)
+    np.testing.assert_allclose(shade.get_extents().transformed(ax.transData.inverted()).x1, 13)
+    assert [text.get_text().strip() for text in ax.texts if text.get_text()] == ["$dW$", "$kW$"]
+    assert labels(ax) == ("Time (ms)", "Amplitude")
+
+
+def test_blocks_of_silence_have_room_above_it(ax):
+    plots.blocks(np.zeros(4), 1000, 2, 1, ax, count=8)
+    bars = ax.get_lines()[1:]
+    assert [bar.get_ydata()[0] for bar in bars] == sorted({bar.get_ydata()[0] for bar in bars})
+    assert bars[0].get_ydata()[0] > 0
+    assert all(bar.get_color() != plots.COLOURS[0] for bar in bars)
+
+
 def test_spectrum_is_in_decibels_below_its_maximum(ax):
     assert plots.spectrum([0, 500, 1000, 1500], [1.0, 10.0, 0.1, 0.0], ax, floor=-30) is ax
     (line,) = ax.get_lines()
@@ -168,6 +192,29 @@ def sound_of(player):
     return samples, rate
 
 
+def test_a_picture_is_drawn_as_it_is(ax):
+    photo = np.stack([np.full((2, 4), level) for level in (0.1, 0.5, 0.9)])
+    assert plots.picture(photo, ax) is ax and not ax.axison
+    (image,) = ax.get_images()
+    assert image.get_array().shape == (2, 4, 3)
+    np.testing.assert_allclose(image.get_array()[1, 3], [0.1, 0.5, 0.9])
+    grey = plots.picture(photo[1]).get_images()[0]
+    assert grey.get_clim() == (0, 1) and to_rgb(grey.cmap(0.5)) == pytest.approx(
+        (0.5,) * 3, abs=0.01
+    )
+
+
+def test_a_signed_picture_is_grey_where_it_is_zero(ax):
+    values = np.zeros((20, 20))
+    values[0, :10], values[1, :10], values[2, 0] = 3.0, -1.5, 1e6  # one pixel must not hide them
+    drawn = plots.picture(values, ax, signed=True).get_images()[0].get_array()
+    assert drawn[5, 5] == 0.5 and drawn[2, 0] == 1
+    np.testing.assert_allclose([drawn[0, 0], drawn[1, 0]], [1.0, 0.25])
+    for few in (np.zeros((3, 3)), np.pad([[-2.0]], 20)):  # nothing at all, and next to nothing
+        drawn = plots.picture(few, signed=True).get_images()[0].get_array()
+        assert drawn.min() == (0.5 if not few.any() else 0.0)
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e3])
 def test_players_are_equally_loud_and_named(scale):
     tone = scale * np.sin(np.arange(16000) / 5)
@@ -180,3 +227,16 @@ def test_players_are_equally_loud_and_named(scale):
 
 def test_a_silent_player():
     assert not sound_of(plots.player(np.zeros(100), 16000, "nothing"))[0].any()
+
+
+def test_shares_prints_percent_and_leaves_out_what_is_not_there(ax):
+    table = [[0.994, 0.004, 0.002], [0.25, 0.75, 0.0], [np.nan] * 3]
+    drawn = plots.shares(table, ["a", "b", "c"], ["x", "y", "z"], ax, xlabel="X", ylabel="Y")
+    assert drawn is ax and labels(ax) == ("X", "Y")
+    cells = {text.get_position(): (text.get_text(), text.get_color()) for text in ax.texts}
+    assert cells == {(0, 0): ("99", "white"), (0, 1): ("25", "black"), (1, 1): ("75", "white")}
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b", "c"]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["x", "y", "z"]
+    (image,) = ax.images
+    np.testing.assert_array_equal(image.get_array()[:2], np.array(table)[:2])
+    assert image.get_clim() == (0.0, 1.0)
