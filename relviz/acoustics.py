@@ -1,5 +1,7 @@
 """Ordinary speech analysis, for recordings and relevance signals alike: F0, LP, formants.
 
+Two changes to speech itself stand beside it, another F0 and a notch: see chapter 9.
+
 What is not there is NaN, never 0: F0 of an unvoiced frame, a formant that no root gives.
 """
 
@@ -190,6 +192,54 @@ def formants(
     result = np.full(rows.shape[1], np.nan)
     result[some] = np.nanmedian(rows[:, some], axis=0)
     return result
+
+
+def shift_f0(
+    wave: ArrayLike,
+    sample_rate: float,
+    factor: float,
+    *,
+    floor: float = 75.0,
+    ceiling: float = 500.0,
+) -> NDArray[np.float64]:
+    """Return the wave with its F0 multiplied by `factor`, as long as before, (samples,).
+
+    Periods are moved closer together or apart and not stretched, so formants stay roughly where
+    they are. floor, ceiling: of the F0 in the wave, in Hz. What is unvoiced stays as it is.
+    Raises ValueError for a factor that is not above 0 and for limits that leave nothing to search.
+    Source: Moulines and Charpentier (1990), 10.1016/0167-6393(90)90021-Z, through praat-parselmouth
+    (To Manipulation, Get resynthesis (overlap-add)).
+    """
+    if not 0 < factor < np.inf or not 0 < floor < ceiling < np.inf:
+        raise ValueError(
+            f"factor {factor}, floor {floor} Hz and ceiling {ceiling} Hz make no voice: give a "
+            "factor above 0 and 0 < floor < ceiling."
+        )
+    from parselmouth.praat import call
+
+    sound = _sound(wave, sample_rate)
+    manipulation = call(sound, "To Manipulation", 0.01, floor, ceiling)
+    tier = call(manipulation, "Extract pitch tier")
+    call(tier, "Multiply frequencies", sound.xmin, sound.xmax, factor)
+    call([tier, manipulation], "Replace pitch tier")
+    samples = call(manipulation, "Get resynthesis (overlap-add)").values[0]
+    return np.pad(samples, (0, max(0, sound.n_samples - len(samples))))[: sound.n_samples]
+
+
+def notch(
+    wave: ArrayLike, sample_rate: float, low: float, high: float, *, order: int = 4
+) -> NDArray[np.float64]:
+    """Return the wave without what lies from `low` to `high` Hz, (samples,), phases as they were.
+
+    A Butterworth band-stop filter, run forwards and backwards: 6 dB down at both limits.
+    Raises ValueError for limits that are not in order within 0 and the Nyquist frequency.
+    """
+    if not 0 < low < high < sample_rate / 2:
+        raise ValueError(
+            f"no band from {low} to {high} Hz: give 0 < low < high < {sample_rate / 2:g} Hz."
+        )
+    sections = scipy.signal.butter(order, (low, high), "bandstop", fs=sample_rate, output="sos")
+    return scipy.signal.sosfiltfilt(sections, np.asarray(wave, dtype=np.float64))
 
 
 def _frames(

@@ -181,3 +181,46 @@ def test_refuses_no_frames():
     for options in ({"frames": 0}, {"length": 0.0}):
         with pytest.raises(ValueError, match=r"give one signal, .* and at least one frame"):
             acoustics.formants(pulses(100), RATE, 0.25, **options)
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.3])
+def test_shift_f0_moves_f0_and_not_the_formants(factor):
+    wave = vowel(f0=120.0)
+    shifted = acoustics.shift_f0(wave, RATE, factor)
+    assert shifted.shape == wave.shape
+    assert acoustics.median_f0(shifted, RATE) == pytest.approx(120 * factor, rel=0.01)
+    before, after = (acoustics.formants(w, RATE, 0.25)[:3] for w in (wave, shifted))
+    np.testing.assert_allclose(after, before, rtol=0.1)
+
+
+def test_shift_f0_leaves_noise_alone():
+    noise = np.random.default_rng(0).normal(size=6001)
+    shifted = acoustics.shift_f0(noise, RATE, 1.5)
+    assert shifted.shape == noise.shape
+    middle = slice(1000, 5000)
+    assert np.corrcoef(noise[middle], shifted[middle])[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("wrong", [{"factor": 0}, {"factor": np.nan}, {"floor": 0}, {"floor": 900}])
+def test_shift_f0_refuses(wrong):
+    with pytest.raises(
+        ValueError, match="make no voice: give a factor above 0 and 0 < floor < ceiling"
+    ):
+        acoustics.shift_f0(pulses(100), RATE, **({"factor": 1.2} | wrong))
+
+
+def test_notch_takes_its_band_and_shifts_nothing():
+    t = np.arange(8000) / RATE
+    middle = slice(2000, 6000)
+    for f, gain in ((1500, 0), (1400, 0.5), (1600, 0.5), (1000, 1), (2200, 1), (100, 1)):
+        tone = np.cos(2 * np.pi * f * t)
+        left = acoustics.notch(tone, RATE, 1400, 1600)
+        np.testing.assert_allclose(left[middle], gain * tone[middle], atol=0.005)
+    backwards = acoustics.notch(np.eye(1, 8001, 4000)[0], RATE, 1400, 1600)
+    np.testing.assert_allclose(backwards, backwards[::-1], atol=1e-9)
+
+
+@pytest.mark.parametrize("limits", [(0, 100), (200, 100), (7000, 8000), (np.nan, 100)])
+def test_notch_refuses(limits):
+    with pytest.raises(ValueError, match=r"no band from .* Hz: give 0 < low < high < 8000 Hz"):
+        acoustics.notch(pulses(100), RATE, *limits)

@@ -1,0 +1,375 @@
+"""Controls: is a relevance signal about the network, its training and its classes, or not?
+
+Three kinds of question, and none of them asks how a picture looks.
+
+    randomise   does relevance change when what the network has learnt is overwritten, all layers
+                from the output down (`cascade`) or one alone (`independent`)?
+    compare     does it differ between classes (`class_sensitivity`)? `cosine` and `spearman` say
+                by how much two signals differ.
+    intervene   does the score fall when what is called relevant is taken away (`deletion`), rise
+                when it is put back (`insertion`), and by how much for every piece (`occlusion`)?
+
+Pieces are called units: blocks of samples ("time") or bands of DFT bins ("frequency"), `units` of
+them, as equal as they can be, first to last. What is taken away is replaced by 0, the mean of a
+standardised window. Arrays and tensors are taken alike; items may have any leading shape.
+Source: Adebayo et al. (2018) for the first two; Samek et al. (2017), 10.1109/TNNLS.2016.2599820,
+and Petsiuk et al. (2018) for the last. Chapter 9 of the book explains them.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from torch import Tensor, nn
+
+from relviz.backprop import Method, relevance
+
+Domain = Literal["time", "frequency"]
+Array = ArrayLike | Tensor
+Net = TypeVar("Net", bound=nn.Module)
+Similarity = Callable[[Array, Array], NDArray[np.float64]]
+
+
+class Curve(NamedTuple):
+    """Scores while units go or come: fraction (steps + 1,) from 0 to 1, score (..., steps + 1)."""
+
+    fraction: NDArray[np.float64]
+    score: NDArray[np.float64]
+
+
+def layers(net: nn.Module) -> tuple[str, ...]:
+    """Names of the layers that have weights of their own, in the order of their registration.
+
+    For networks built as a sequence, as those of `relviz.networks`, this is input to output.
+    """
+    return tuple(
+        name
+        for name, layer in net.named_modules()
+        if next(layer.parameters(recurse=False), None) is not None
+    )
+
+
+def randomised(net: Net, names: Sequence[str], seed: int = 0) -> Net:
+    """Return a copy of `net` whose layers `names` have new random weights; `net` stays as it is.
+
+    names: of `layers(net)`, or of modules that hold some of them, such as "features".
+    The weights are drawn by each layer's `reset_parameters`, and depend on `seed` and the place of
+    the layer alone: the same layer gets the same weights, whichever others are drawn. The global
+    random state is left as it was.
+    Raises ValueError for a name without weights, for a layer that cannot draw new ones and for a
+    seed below 0.
+    """
+    if seed < 0:
+        raise ValueError(f"seed is {seed}: give 0 or more.")
+    known = layers(net)
+    chosen: set[str] = set()
+    for name in [names] if isinstance(names, str) else names:
+        inside = {each for each in known if each == name or each.startswith(f"{name}.")}
+        if not inside:
+            raise ValueError(f"there is no layer {name!r} with weights: use {', '.join(known)}.")
+        chosen |= inside
+    fresh = copy.deepcopy(net)
+    for place, name in enumerate(known):
+        if name in chosen:
+            _redraw(fresh.get_submodule(name), name, np.random.SeedSequence([seed, place]))
+    return fresh
+
+
+def _redraw(layer: nn.Module, name: str, seed: np.random.SeedSequence) -> None:
+    draw = copy.deepcopy(layer).cpu()  # so that the weights do not depend on the device
+    if not callable(getattr(draw, "reset_parameters", None)):
+        raise ValueError(
+            f"layer {name!r} is a {type(layer).__name__}, which has no reset_parameters: give it "
+            "one that draws new weights."
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(int(seed.generate_state(1, np.uint64)[0] >> 1))
+        draw.reset_parameters()  # type: ignore[operator]
+    layer.load_state_dict(draw.state_dict())
+
+
+def cascade(net: Net, seed: int = 0) -> Iterator[tuple[str, Net]]:
+    """Yield (name, copy) for every layer, output first: it and all above it have random weights.
+
+    The last copy has nothing left of `net`. Raises what `randomised` raises.
+    Source: Adebayo et al. (2018), section 3.1, cascading randomisation.
+    """
+    names = layers(net)
+    for i in reversed(range(len(names))):
+        yield names[i], randomised(net, names[i:], seed)
+
+
+def independent(net: Net, seed: int = 0) -> Iterator[tuple[str, Net]]:
+    """Yield (name, copy) for every layer, output first: it alone has random weights.
+
+    The weights are those that `cascade` draws. Raises what `randomised` raises.
+    Source: Adebayo et al. (2018), section 3.2, independent randomisation.
+    """
+    for name in reversed(layers(net)):
+        yield name, randomised(net, [name], seed)
+
+
+def cosine(a: Array, b: Array) -> NDArray[np.float64]:
+    """Cosine of the angle between signals, from -1 to 1: (..., n) and (..., n) to (...).
+
+    NaN where a signal is zero throughout.
+    """
+    first, second = _pair(a, b)
+    lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
+    products = np.sum(first * second, axis=-1)
+    return np.divide(products, lengths, out=np.full(lengths.shape, np.nan), where=lengths > 0)
+
+
+def spearman(a: Array, b: Array) -> NDArray[np.float64]:
+    """Rank correlation, from -1 to 1: (..., n) and (..., n) to (...); equal values share ranks.
+
+    NaN where a signal is constant.
+    """
+    ranks = [stats.rankdata(signal, axis=-1) for signal in _pair(a, b)]
+    centred = [rank - (rank.shape[-1] + 1) / 2 for rank in ranks]
+    return cosine(*centred)
+
+
+def _pair(a: Array, b: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    first, second = _array(a), _array(b)
+    if first.ndim == 0 or second.ndim == 0 or first.shape[-1] != second.shape[-1]:
+        raise ValueError(
+            f"shapes {first.shape} and {second.shape} cannot be compared: give signals of one "
+            "length along the last axis."
+        )
+    first, second = np.broadcast_arrays(first, second)
+    return first, second
+
+
+def class_sensitivity(
+    net: Callable[[Tensor], Any],
+    x: Tensor,
+    targets: Sequence[int],
+    method: Method = "guided",
+    similarity: Similarity = cosine,
+) -> NDArray[np.float64]:
+    """How alike the relevances of `targets` are for the same input: (..., targets, targets).
+
+    x: (..., samples), as `relviz.relevance` takes it. targets: classes, two or more. Where all
+    entries are near 1, relevance does not say which class is being explained.
+    Raises ValueError for fewer than two targets and for what `relviz.relevance` refuses.
+    """
+    if len(targets) < 2:
+        raise ValueError(f"targets has {len(targets)} classes: give two or more to compare.")
+    maps = torch.stack([relevance(net, x, int(target), method) for target in targets], dim=-2)
+    return similarity(maps.unsqueeze(-2), maps.unsqueeze(-3))
+
+
+def energy(signal: Array, units: int, domain: Domain = "time") -> NDArray[np.float64]:
+    """Energy of a signal in every unit: (..., samples) to (..., units), squares summed.
+
+    In frequency they are those of the one-sided spectrum, scaled so that the units sum to the
+    energy of the signal in both domains (Parseval). Of a relevance signal, this is how much of it
+    lies where; of the input, it is the baseline that knows nothing of any network.
+    """
+    values = _array(signal)
+    return contribution(values, values, units, domain)
+
+
+def contribution(x: Array, f: Array, units: int, domain: Domain = "time") -> NDArray[np.float64]:
+    """First-order contribution of every unit of x to the score: (..., units).
+
+    x, f: (..., samples), input and gradient. The sum of f[n] x[n] over a block, or of
+    Re(conj(F[k]) X[k]) c[k] / N over a band (c = 1 at DC and Nyquist, else 2). It is what a linear
+    network's score loses when the unit is taken away; the units sum to that of all samples.
+    """
+    first, second = _pair(x, f)
+    n = first.shape[-1]
+    edges = _edges(n, units, domain)
+    if domain == "frequency":
+        spectra = np.fft.rfft(first), np.fft.rfft(second)
+        products = 2 * (spectra[0] * spectra[1].conj()).real / n
+        products[..., 0] /= 2
+        if n % 2 == 0:
+            products[..., -1] /= 2
+    else:
+        products = first * second
+    return np.add.reduceat(products, edges[:-1], axis=-1)
+
+
+def baselines(
+    x: Array, units: int, domain: Domain = "time", seed: int = 0
+) -> dict[str, NDArray[np.float64]]:
+    """Importances that know nothing of the network, (..., units) each: "random" and "energy".
+
+    x: (..., samples). What ranks units worse than these has not been shown to explain anything.
+    """
+    loud = energy(x, units, domain)
+    return {"random": np.random.default_rng(seed).random(loud.shape), "energy": loud}
+
+
+def keep(x: Tensor, kept: Array, domain: Domain = "time") -> Tensor:
+    """Return x with only the units that are kept, 0 in place of the others.
+
+    x: (..., samples). kept: (..., units) bool, broadcast against x's leading shape.
+    In frequency the bins of a band are set to 0, a filter without phase. Shape and dtype are x's.
+    """
+    flags = kept if isinstance(kept, Tensor) else torch.from_numpy(np.array(kept, dtype=bool))
+    mask = flags.to(x.device, torch.bool)
+    bins = x.shape[-1] if domain == "time" else x.shape[-1] // 2 + 1
+    widths = np.diff(_edges(x.shape[-1], mask.shape[-1], domain))
+    fine = mask.repeat_interleave(torch.from_numpy(widths).to(x.device), dim=-1, output_size=bins)
+    if domain == "time":
+        return x * fine
+    return torch.fft.irfft(torch.fft.rfft(x) * fine, n=x.shape[-1])
+
+
+def deletion(
+    net: Callable[[Tensor], Tensor],
+    x: Tensor,
+    importance: Array,
+    target: int | Tensor | None = None,
+    domain: Domain = "time",
+    *,
+    steps: int | None = None,
+    batch_size: int = 256,
+) -> Curve:
+    """Score of `target` while units of x are taken away, the most important first.
+
+    net: any torch callable from (batch, samples) to (batch, classes) scores or probabilities.
+    x: (..., samples). importance: (..., units), such as `energy` of a relevance signal,
+    `contribution`, or one of `baselines`; among equals the first unit goes first.
+    target: an int, an integer tensor of x's leading shape, or None for the winning class of x.
+    steps: points of the curve after the first, None for one a unit.
+    Returns a `Curve` over the fraction of units taken away: the sooner the score falls, the more of
+    it hung on what was called important. Raises ValueError for shapes that do not fit, for NaN, and
+    for steps that are not from 1 to units.
+    Source: Samek et al. (2017), section III; Petsiuk et al. (2018), section 3.
+    """
+    return _curve(net, x, importance, target, domain, steps, batch_size, insert=False)
+
+
+def insertion(
+    net: Callable[[Tensor], Tensor],
+    x: Tensor,
+    importance: Array,
+    target: int | Tensor | None = None,
+    domain: Domain = "time",
+    *,
+    steps: int | None = None,
+    batch_size: int = 256,
+) -> Curve:
+    """Score of `target` while units of x are put into silence, the most important first.
+
+    Everything as in `deletion`; the `Curve` is over the fraction of units put in, and the sooner it
+    rises, the more of the score the important units carry on their own.
+    """
+    return _curve(net, x, importance, target, domain, steps, batch_size, insert=True)
+
+
+def _curve(
+    net: Callable[[Tensor], Tensor],
+    x: Tensor,
+    importance: Array,
+    target: int | Tensor | None,
+    domain: Domain,
+    steps: int | None,
+    batch_size: int,
+    insert: bool,
+) -> Curve:
+    order = _array(importance)
+    if order.ndim == 0 or order.shape[:-1] != x.shape[:-1]:
+        raise ValueError(
+            f"importance has shape {order.shape} and x {tuple(x.shape)}: give one row of units for "
+            "each item."
+        )
+    if not np.isfinite(order).all():
+        raise ValueError("importance holds NaN or infinite values: they have no rank.")
+    units = order.shape[-1]
+    count = units if steps is None else steps
+    if not 1 <= count <= units:
+        raise ValueError(f"steps is {count}: give a number from 1 to the {units} units.")
+    ranks = np.argsort(np.argsort(-order, axis=-1, kind="stable"), axis=-1)
+    taken = np.arange(count + 1) * units // count
+    touched = ranks[..., None, :] < taken[:, None]  # (..., steps + 1, units)
+    scores = _scores(net, x, touched if insert else ~touched, target, domain, batch_size)
+    return Curve(taken / units, scores)
+
+
+def area(curve: Curve) -> NDArray[np.float64]:
+    """Area under every curve, (...): for deletion lower, for insertion higher is better."""
+    return np.asarray(np.trapezoid(curve.score, curve.fraction, axis=-1))
+
+
+def occlusion(
+    net: Callable[[Tensor], Tensor],
+    x: Tensor,
+    units: int,
+    target: int | Tensor | None = None,
+    domain: Domain = "time",
+    *,
+    batch_size: int = 256,
+) -> NDArray[np.float64]:
+    """What the score of `target` loses when one unit is taken away, for each unit: (..., units).
+
+    Arguments as for `deletion`. No gradient is involved, so relevance can be compared with it.
+    Source: Zeiler and Fergus (2014), section 4.2.
+    """
+    _edges(x.shape[-1], units, domain)
+    kept = np.concatenate([np.ones((1, units), dtype=bool), ~np.eye(units, dtype=bool)])
+    kept = np.broadcast_to(kept, (*x.shape[:-1], *kept.shape))
+    scores = _scores(net, x, kept, target, domain, batch_size)
+    return scores[..., :1] - scores[..., 1:]
+
+
+def _scores(
+    net: Callable[[Tensor], Tensor],
+    x: Tensor,
+    kept: NDArray[np.bool_],
+    target: int | Tensor | None,
+    domain: Domain,
+    batch_size: int,
+) -> NDArray[np.float64]:
+    """Score of every item under every mask, (..., masks), for masks (..., masks, units)."""
+    items, masks = x.shape[:-1], kept.shape[-2]
+    flat, rows = x.reshape(-1, x.shape[-1]), kept.reshape(-1, masks, kept.shape[-1])
+    with torch.no_grad():
+        if target is None:
+            index = net(flat).argmax(dim=-1)
+        elif isinstance(target, Tensor):
+            if target.shape != items:
+                raise ValueError(
+                    f"target has shape {tuple(target.shape)}: give one class for each item, shape "
+                    f"{tuple(items)}."
+                )
+            index = target.reshape(-1).to(x.device, torch.int64)
+        else:
+            index = torch.full((len(flat),), int(target), device=x.device)
+        found = []
+        for item, mask, chosen in zip(flat, rows, index, strict=True):
+            for i in range(0, masks, batch_size):
+                scores = net(keep(item, mask[i : i + batch_size], domain))
+                if not 0 <= int(chosen) < scores.shape[-1]:
+                    raise ValueError(
+                        f"target {int(chosen)} is not one of the network's {scores.shape[-1]} "
+                        "classes."
+                    )
+                found.append(scores[:, chosen].double().cpu().numpy())
+    return np.concatenate(found).reshape(*items, masks)
+
+
+def _edges(samples: int, units: int, domain: str) -> NDArray[np.int64]:
+    """Where units begin and end: (units + 1,) indices of samples, or of DFT bins."""
+    if domain not in get_args(Domain):
+        raise ValueError(f"domain {domain!r} is unknown: use time or frequency.")
+    size = samples if domain == "time" else samples // 2 + 1
+    if not 1 <= units <= size:
+        raise ValueError(f"units is {units}: give a number from 1 to {size}.")
+    return np.arange(units + 1) * size // units
+
+
+def _array(signal: Array) -> NDArray[np.float64]:
+    if isinstance(signal, Tensor):
+        signal = signal.detach().cpu().numpy()
+    return np.asarray(signal, dtype=np.float64)
