@@ -56,7 +56,7 @@ def main() -> None:
     computed = fingerprint(
         files("relviz", "_config.yml", "constraints.txt"), sys.version, str(ROOT), *data()
     )
-    built = fingerprint(files("book", "_toc.yml", "tools/book.py"), computed)
+    built = fingerprint(files("book", "_toc.yml", "tools/book.py", "tools/api.py"), computed)
     executed_mark, built_mark = BUILD / "executed.sha256", BUILD / "built.sha256"
     index = BUILD / "html" / "index.html"
 

@@ -117,6 +117,7 @@ def test_chapter_shows_what_its_cells_gave(chapter):
     assert page(HTML / f"{chapter}.html").select(".cell_output")
 
 
+@pytest.mark.parametrize("chapter", [c for c in CHAPTERS if c.rpartition("/")[2][0].isdigit()])
 def test_chapter_shows_its_figures(chapter):
     assert page(HTML / f"{chapter}.html").select(".cell_output img, figure img")
 
