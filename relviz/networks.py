@@ -163,6 +163,37 @@ class RawWaveformCNN(nn.Module):
         return scores.reshape(*batch, -1)
 
 
+class Until(nn.Module):
+    """A network up to one of its layers, as a network of its own: what that layer says.
+
+    layer: "conv1", "relu1" (after pooling and ReLU), "conv2", ..., "hidden" (after its ReLU) or
+    "scores". (..., window) samples to (..., channels, positions) for layers that slide over time,
+    (..., units) for the last two. Shares its weights with `net`.
+    Raises ValueError for a layer that the network does not have.
+    """
+
+    def __init__(self, net: RawWaveformCNN, layer: str) -> None:
+        super().__init__()
+        depths = {"hidden": 2, "scores": 3}
+        for i in range(len(net.architecture.convs)):
+            depths |= {f"conv{i + 1}": 3 * i + 1, f"relu{i + 1}": 3 * i + 3}
+        if layer not in depths:
+            raise ValueError(
+                f"there is no layer {layer!r}: use one of {', '.join(sorted(depths))}."
+            )
+        self.window, self.layer = net.window, layer
+        modules = list(net.features)
+        if layer in ("hidden", "scores"):
+            modules += list(net.classifier)[: depths[layer]]
+        else:
+            modules = modules[: depths[layer]]
+        self.part = nn.Sequential(*modules)
+
+    def forward(self, x: Tensor) -> Tensor:
+        said = self.part(x.reshape(prod(x.shape[:-1]), 1, self.window))
+        return said.reshape(*x.shape[:-1], *said.shape[1:])
+
+
 def build(architecture: Architecture, classes: int, seed: int | None = None) -> RawWaveformCNN:
     """Build an untrained network in eval mode; `seed` fixes its weights and nothing else.
 

@@ -26,6 +26,8 @@ from relviz.backprop import Method, Target, relevance
 
 Normalise = Literal["window", "utterance", "none"]
 Scale = Literal["rms", "none"]
+Attribution = Callable[[Callable[[Tensor], Any], Tensor, Target], Tensor]
+"""Any other method: from a network, windows (batch, window) and a target to their relevance."""
 
 
 def relevance_signal(
@@ -34,7 +36,7 @@ def relevance_signal(
     hop: int = 97,
     *,
     target: Target = None,
-    method: Method = "guided",
+    method: Method | Attribution = "guided",
     window: int | None = None,
     normalise: Normalise = "window",
     scale: Scale = "rms",
@@ -48,6 +50,8 @@ def relevance_signal(
     wave: (samples,) floating point, at the rate the network was trained on.
     hop: samples between windows; it should share no factor with the network's stride.
     target: as in `relevance` (None: the winning class of each window); not a tensor.
+    method: as in `relevance`, or a function (net, windows, target) -> relevance of the windows'
+        shape, such as another library's.
     window: samples the network hears; None takes `net.window`.
     normalise: what each window goes through before the network, as in its training: "window" (zero
         mean and unit variance in each window), "utterance" (over all of `wave`) or "none".
@@ -93,8 +97,17 @@ def relevance_signal(
         windows = audio.frame(samples, length, batch)
         if normalise == "window":
             windows = _standardise(windows)
-        relevances = relevance(net, _like_parameters(net, windows), target, method)
-        rows = relevances.double().cpu().numpy()
+        inputs = _like_parameters(net, windows)
+        if callable(method):
+            relevances = method(net, inputs, target)
+            if relevances.shape != inputs.shape:
+                raise ValueError(
+                    f"the method returned relevance of shape {tuple(relevances.shape)} for windows "
+                    f"of shape {tuple(inputs.shape)}: it must keep the shape."
+                )
+        else:
+            relevances = relevance(net, inputs, target, method)
+        rows = relevances.detach().double().cpu().numpy()
         if scale == "rms":
             rms = np.sqrt(np.mean(rows**2, axis=-1, keepdims=True))
             rows = np.divide(rows, rms, out=np.zeros_like(rows), where=rms > 0)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -130,3 +131,37 @@ def test_seeds_fix_the_weights_and_nothing_else():
     b, c = networks.build(PHONES, classes=3, seed=0), networks.build(PHONES, classes=3, seed=1)
     assert torch.equal(a.filters, b.filters) and not torch.equal(a.filters, c.filters)
     assert a.filters.shape == (80, 30) and not a.filters.requires_grad
+
+
+def by_hand(net, x):
+    """Every layer of a network of two convolutions, written with torch's own functions."""
+    said, y = {}, x[:, None]
+    for i in (1, 2):
+        conv = net.features[3 * i - 3]
+        y = said[f"conv{i}"] = F.conv1d(y, conv.weight, conv.bias, conv.stride)
+        y = said[f"relu{i}"] = F.max_pool1d(y, net.architecture.pool).clamp(min=0)
+    first, _, last = net.classifier
+    y = said["hidden"] = (y.flatten(1) @ first.weight.T + first.bias).clamp(min=0)
+    said["scores"] = y @ last.weight.T + last.bias
+    return said
+
+
+def test_until_gives_each_layer_in_turn():
+    small = Architecture((Conv(4, 9, 3), Conv(5, 3, 1)), hidden=6, window=200)
+    net = networks.build(small, classes=3, seed=0).double()
+    x = torch.randn(2, 200, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = by_hand(net, x)
+        for layer, value in expected.items():
+            part = networks.Until(net, layer).eval()
+            torch.testing.assert_close(part(x), value)
+            torch.testing.assert_close(part(x[1]), value[1])  # any leading shape
+        torch.testing.assert_close(networks.Until(net, "scores")(x), net(x))
+    assert networks.Until(net, "relu1").window == 200
+    assert networks.Until(net, "relu1").part[0] is net.features[0]  # its weights, not a copy
+
+
+def test_until_refuses_a_layer_that_is_not_there():
+    net = networks.build(SPEAKERS, classes=3, seed=0)
+    with pytest.raises(ValueError, match="there is no layer 'relu3': use one of conv1, conv2, hid"):
+        networks.Until(net, "relu3")

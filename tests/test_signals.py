@@ -147,6 +147,32 @@ def test_progress_bar(capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_any_other_method_is_overlap_added_alike():
+    """An attribution written elsewhere, here the plain gradient, is given windows and target."""
+    asked = []
+
+    def mine(net, windows, target):
+        asked.append((windows.shape, target))
+        leaf = windows.clone().requires_grad_()
+        net(leaf)[:, target].sum().backward()
+        return leaf.grad
+
+    call = dict(net=tiny(), wave=tone(200), window=40, target=2, batch_size=2)
+    found = signals.relevance_signal(method=mine, **call)
+    np.testing.assert_allclose(
+        found, signals.relevance_signal(method="gradient", **call), atol=1e-12
+    )
+    assert asked == [((2, 40), 2), ((1, 40), 2)]
+
+
+def test_a_method_that_changes_the_shape_is_refused():
+    message = r"relevance of shape \(3,\) for windows of shape \(3, 40\): it must keep the shape"
+    with pytest.raises(ValueError, match=message):
+        signals.relevance_signal(
+            tiny(), tone(200), window=40, method=lambda net, windows, target: windows.sum(-1)
+        )
+
+
 REFUSED = {
     "the waveform has 30 samples, fewer than the 40": dict(wave=tone(30)),
     "the waveform is silent": dict(wave=np.zeros(200)),

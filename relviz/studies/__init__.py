@@ -1,5 +1,5 @@
 """The paper's experiments, as functions that return tables."""
 
-from relviz.studies import vowels
+from relviz.studies import layers, phones, speakers, vowels
 
-__all__ = ["vowels"]
+__all__ = ["layers", "phones", "speakers", "vowels"]

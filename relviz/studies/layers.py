@@ -1,0 +1,100 @@
+"""Linear probes: how well can a number, such as F0, be read off what a layer says?
+
+A probe is ridge regression from a layer's units to the number, and is asked about talkers that it
+has not met, since voices that it knows by heart would make any layer look knowing. What a probe
+reads is *there*; whether the network uses it is another question (Belinkov 2022,
+10.1162/coli_a_00422). An untrained network is the control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+PENALTIES = tuple(10.0 ** np.arange(-2, 7))
+"""Candidates for the weight of the ridge; each fold chooses by generalised cross-validation."""
+
+
+class Explained(NamedTuple):
+    """Share of variance explained, at most 1, below 0 if the mean does better; 95 % interval."""
+
+    r2: float
+    low: float
+    high: float
+
+
+def probe(
+    units: ArrayLike, values: ArrayLike, talkers: Sequence[str], folds: int = 5
+) -> NDArray[np.float64]:
+    """Read `values` off `units` by ridge regression, for talkers left out of its training.
+
+    units: (tokens, units); they share one scale, so that a unit that hardly ever speaks stays soft.
+    values: (tokens,) or (tokens, values), finite. talkers: (tokens,); talker i of the sorted names
+    is read in fold i % folds, by a probe that was trained on all others.
+    Returns what was read, in the shape of `values`. Raises ValueError for shapes that do not fit,
+    for NaN, and for fewer talkers than folds.
+    Source: Alain and Bengio (2016), 10.48550/arXiv.1610.01644; the weight by Golub, Heath and Wahba
+    (1979), 10.1080/00401706.1979.10489751.
+    """
+    x, y = np.asarray(units, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    names = {name: i for i, name in enumerate(sorted(set(talkers)))}
+    if x.ndim != 2 or y.ndim not in (1, 2) or not len(x) == len(y) == len(talkers):
+        raise ValueError(
+            f"units {x.shape}, values {y.shape} and {len(talkers)} talkers do not fit: give one "
+            "row of each for every token."
+        )
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise ValueError("units or values hold NaN: leave these tokens out.")
+    if not 2 <= folds <= len(names):
+        raise ValueError(f"{len(names)} talkers make no {folds} folds: give 2 to as many folds.")
+    fold = np.array([names[talker] % folds for talker in talkers])
+    read = np.empty_like(y)
+    for k in range(folds):
+        train, test = fold != k, fold == k
+        read[test] = _ridge(x[train], y[train], x[test])
+    return read
+
+
+def explained(
+    values: ArrayLike, read: ArrayLike, talkers: Sequence[str], resamples: int = 1000, seed: int = 0
+) -> Explained:
+    """R2 of what was read, with a bootstrap interval over talkers.
+
+    values, read: (tokens,). Talkers, not tokens, are drawn, since the tokens of one are alike.
+    """
+    y, z = np.asarray(values, dtype=np.float64), np.asarray(read, dtype=np.float64)
+    _, who = np.unique(np.asarray(talkers), return_inverse=True)
+    count = np.bincount(who)
+    missed = np.bincount(who, (y - z) ** 2)
+    first, second = np.bincount(who, y - y.mean()), np.bincount(who, (y - y.mean()) ** 2)
+    draw = np.random.default_rng(seed).multinomial(
+        len(count), np.full(len(count), 1 / len(count)), resamples
+    )
+    spread = draw @ second - (draw @ first) ** 2 / (draw @ count)
+    low, high = np.quantile(1 - (draw @ missed) / spread, [0.025, 0.975])
+    return Explained(float(1 - missed.sum() / second.sum()), float(low), float(high))
+
+
+def _ridge(x: NDArray, y: NDArray, new: NDArray) -> NDArray:
+    """Ridge regression of y on x, centred and scaled, applied to `new`; a penalty a value."""
+    mean = x.mean(axis=0)
+    scale = np.sqrt(np.mean((x - mean) ** 2)) or 1.0
+    left, s, right = np.linalg.svd((x - mean) / scale, full_matrices=False)
+    offset = y.mean(axis=0)
+    target = left.T @ (y - offset).reshape(len(y), -1)  # (components, values)
+    total = ((y - offset).reshape(len(y), -1) ** 2).sum(axis=0)
+    best, weights = np.full(target.shape[1], np.inf), np.zeros((len(s), target.shape[1]))
+    for penalty in PENALTIES:
+        kept = s**2 / (s**2 + penalty)
+        # residual: what the components miss, and what lies outside all of them
+        missed = total - (target**2).sum(axis=0) + (((1 - kept)[:, None] * target) ** 2).sum(axis=0)
+        gcv = missed / (len(y) - 1 - kept.sum()) ** 2
+        better = gcv < best
+        best = np.where(better, gcv, best)
+        slopes = (s / (s**2 + penalty))[:, None] * target
+        weights = np.where(better, slopes, weights)
+    found = ((new - mean) / scale) @ right.T @ weights
+    return offset + found.reshape(len(new), *y.shape[1:])
