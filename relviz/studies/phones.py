@@ -1,0 +1,369 @@
+"""Section 4.2: what the phone network gets right, and whether F0 is in its relevance signal.
+
+Frame by frame and group by group (`classify`, `confusion`), beside its published scores (`scores`),
+and the F0 contours and short-term spectra of figures 4 and 5 (`contours`, `agreement`,
+`short_term`). A signal that is no evidence of learning can pass: put an untrained network beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import scipy.fft
+import scipy.signal
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from relviz import acoustics, audio, corpora
+from relviz.audio import SAMPLE_RATE
+from relviz.corpora import (
+    PHONES,
+    Alignment,
+    CorpusError,
+    Source,
+    SpeechCorpus,
+    Utterance,
+    librispeech,
+)
+from relviz.networks import RawWaveformCNN
+from relviz.pretrained import TrainedCNN
+from relviz.signals import Normalise
+
+STEP = SAMPLE_RATE // 100
+"""Samples from one frame to the next: 10 ms."""
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "vowels": ("IY", "IH", "EH", "AE", "AH", "ER", "UH", "UW", "AO", "AA"),
+    "diphthongs": ("EY", "AY", "OY", "AW", "OW"),
+    "approximants": ("Y", "W", "R", "L"),
+    "nasals": ("M", "N", "NG"),
+    "stops": ("B", "D", "G", "P", "T", "K"),
+    "affricates": ("CH", "JH"),
+    "fricatives": ("V", "DH", "Z", "ZH", "F", "TH", "S", "SH", "HH"),
+    "silence": ("SIL",),
+}
+"""The 39 phones of the CMU dictionary and silence, by manner of articulation."""
+
+PAPER = {"development set": 0.228, "test set": 0.236}
+"""Phone error rates of the paper's phone network on TIMIT, section 4.1."""
+
+VOICES = ("Male1", "Female1", "Male3", "Female3", "Male5", "Female5")
+"""Synthetic voices that stand in for speakers."""
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Utterances, when their phones are spoken, and where they came from.
+
+    alignments: utterance's name -> its phones.
+    """
+
+    utterances: tuple[Utterance, ...]
+    alignments: Mapping[str, Alignment] = field(repr=False)
+    source: Source
+
+
+def unheard(speakers: Iterable[str], seconds: float = 30.0, root: str | None = None) -> Speech:
+    """Gather a little aligned speech of some speakers, such as those a training left out.
+
+    speakers: as in a network's `metadata.about["test"]["speakers"]`. seconds: of each speaker, the
+    shortest utterances are taken until they last that long, so that nobody can choose them by their
+    result. root: as in `relviz.corpora.librispeech.utterances`. Their phones are aligned here,
+    seconds of work that is cached. Without recordings of them, or without pocketsphinx, as many
+    synthetic voices of `VOICES` speak, with the synthesiser's own times.
+    """
+    wanted = tuple(dict.fromkeys(speakers))
+    if not wanted or seconds <= 0:
+        raise ValueError(f"{len(wanted)} speakers, {seconds} s: give some speakers and some time.")
+    found = _recordings(root)
+    known = [e for e in (found.utterances if found else ()) if e.speaker in wanted and e.text]
+    if found is not None and known:
+        try:
+            chosen = _shortest(known, seconds)
+            spans = corpora.align(chosen, jobs=1).spans
+        except (CorpusError, ImportError):  # no pocketsphinx
+            spans = {}
+        if spans:
+            kept = tuple(each for each in chosen if each.name in spans)
+            return Speech(kept, dict(spans), found.source)
+    spoken = librispeech.spoken(VOICES[: len(wanted)])
+    chosen = _shortest(spoken, seconds)
+    times = {each.name: each.spoken for each in chosen if each.spoken is not None}
+    return Speech(chosen, times, Source("synthetic", None, librispeech.CORPUS))
+
+
+def voices(
+    known: Iterable[str], count: int = 6, seconds: float = 3.0, root: str | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Gather the beginning of one utterance of each of some speakers, from low to high voices.
+
+    known: speakers to leave out, such as a network's `metadata.about["train"]["speakers"]`. Of each
+    other speaker the shortest utterance that lasts `seconds` is cut to that length; out of all
+    these, sorted by median F0, `count` evenly spread ones are taken. No transcripts are needed.
+    root: as in `relviz.corpora.librispeech.utterances`; without recordings the voices are `VOICES`.
+    Returns speaker -> (samples,) at 16 kHz, the lowest voice first.
+    """
+    found, out = _recordings(root), set(known)
+    everyone = librispeech.spoken(VOICES) if found is None else found.utterances
+    candidates = [each for each in everyone if each.speaker not in out]
+    best: dict[str, tuple[float, str, Utterance]] = {}
+    for each in candidates:
+        row = (_duration(each), each.name, each)
+        if row[0] >= seconds and row[:2] < best.get(each.speaker, (np.inf, ""))[:2]:
+            best[each.speaker] = row
+    length = round(seconds * SAMPLE_RATE)
+    waves = {speaker: row[2].wave()[:length] for speaker, row in best.items()}
+    pitch = {speaker: acoustics.median_f0(wave, SAMPLE_RATE) for speaker, wave in waves.items()}
+    ranked = sorted((s for s in waves if not np.isnan(pitch[s])), key=lambda s: (pitch[s], s))
+    if len(ranked) > count:
+        places = np.linspace(0, len(ranked) - 1, count).round().astype(int)
+        ranked = [ranked[place] for place in places]
+    return {speaker: waves[speaker] for speaker in ranked}
+
+
+def _recordings(root: str | None) -> SpeechCorpus | None:
+    """Return all parts of LibriSpeech, or None where there is none, without speaking instead."""
+    if root is None and corpora.locate(librispeech.CORPUS) is None:
+        return None
+    return librispeech.utterances(None, root)
+
+
+def _shortest(utterances: Iterable[Utterance], seconds: float) -> tuple[Utterance, ...]:
+    """Of each speaker, the shortest utterances that the aligner can read, up to `seconds`."""
+    lengths: dict[str, list[tuple[float, str, Utterance]]] = {}
+    for each in utterances:
+        if each.spoken is None and corpora.alignment.pronounceable(each.text or "")[1]:
+            continue
+        lengths.setdefault(each.speaker, []).append((_duration(each), each.name, each))
+    chosen: list[Utterance] = []
+    for rows in lengths.values():
+        total = 0.0
+        for length, _, utterance in sorted(rows, key=lambda row: row[:2]):
+            if total >= seconds:
+                break
+            chosen.append(utterance)
+            total += length
+    return tuple(chosen)
+
+
+def _duration(utterance: Utterance) -> float:
+    """Return the length of an utterance in seconds; of a recording, from its header."""
+    if utterance.path is None:
+        return len(utterance.wave()) / SAMPLE_RATE
+    import soundfile
+
+    return float(soundfile.info(utterance.path).duration)
+
+
+def posteriors(
+    net: RawWaveformCNN,
+    wave: ArrayLike,
+    *,
+    step: int = STEP,
+    normalise: Normalise | None = None,
+    batch_size: int = 256,
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Return the probability of every class, every `step` samples of an utterance.
+
+    wave: (samples,) at 16 kHz. Windows are centred on samples step // 2, step + step // 2, ...;
+    beyond the ends there are zeros. normalise: as in `relviz.relevance_signal`; None, as the
+    network was trained, if its metadata say so, else per window.
+    Returns (times in s (frames,), probabilities (frames, classes), whose rows add up to 1).
+    Raises AudioError for a wave that `relviz.audio.check` refuses, ValueError for a bad step.
+    """
+    if step < 1 or batch_size < 1:
+        raise ValueError(f"step is {step} and batch_size {batch_size}: give 1 or more.")
+    if normalise is None:
+        normalise = net.metadata.normalise if isinstance(net, TrainedCNN) else "window"
+    samples = audio.check(wave).astype(np.float64)
+    if normalise == "utterance":
+        samples = (samples - samples.mean()) / samples.std()
+    centres = np.arange(step // 2, len(samples), step)
+    rows = []
+    with torch.inference_mode():
+        for first in range(0, len(centres), batch_size):
+            starts = centres[first : first + batch_size] - net.window // 2
+            windows = audio.frame(samples, net.window, starts)
+            if normalise == "window":
+                windows -= windows.mean(axis=-1, keepdims=True)
+                deviation = windows.std(axis=-1, keepdims=True)
+                windows /= np.where(deviation > 0, deviation, 1.0)
+            scores = net(torch.from_numpy(windows.astype(np.float32)))
+            rows.append(scores.softmax(-1).numpy())
+    return centres / SAMPLE_RATE, np.concatenate(rows)
+
+
+def classify(net: RawWaveformCNN, speech: Speech, classes: Sequence[str] = PHONES) -> pd.DataFrame:
+    """Ask a network for the phone of every frame of some speech.
+
+    Returns one row a frame: `utterance`, `speaker`, `time` (s), `phone` (as aligned), `found` (the
+    network's), `probability` (that it gives to what it found) and `edge` (s to the nearest boundary
+    between phones).
+    """
+    tables = []
+    for utterance in speech.utterances:
+        spans = speech.alignments[utterance.name]
+        times, probabilities = posteriors(net, utterance.wave())
+        true = corpora.frame_labels(spans, times, classes)
+        edges = np.unique([edge for span in spans for edge in (span.start, span.end)])
+        best = probabilities.argmax(axis=1)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "utterance": utterance.name,
+                    "speaker": utterance.speaker,
+                    "time": times,
+                    "phone": np.asarray(classes)[true],
+                    "found": np.asarray(classes)[best],
+                    "probability": probabilities.max(axis=1).astype(np.float64),
+                    "edge": np.abs(times[:, None] - edges).min(axis=1),
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def group_of(groups: Mapping[str, Sequence[str]] = GROUPS) -> dict[str, str]:
+    """Return phone -> the name of its group."""
+    return {phone: name for name, phones in groups.items() for phone in phones}
+
+
+def confusion(frames: pd.DataFrame, groups: Mapping[str, Sequence[str]] = GROUPS) -> pd.DataFrame:
+    """Of the frames of each group, the share that is found to be of each: rows add up to 1.
+
+    frames: what `classify` returns. Rows are what was said, columns what was found, both in the
+    order of `groups`; a row of a group that nobody said is NaN. With groups of one phone each it is
+    the confusion matrix of phones. Raises ValueError for a phone that is in no group.
+    """
+    names = group_of(groups)
+    strangers = sorted(set(frames["phone"]).union(frames["found"]) - set(names))
+    if strangers:
+        raise ValueError(f"{', '.join(strangers)} is in no group: add it to groups.")
+    said, found = frames["phone"].map(names), frames["found"].map(names)
+    counts = pd.crosstab(said, found).reindex(index=[*groups], columns=[*groups], fill_value=0)
+    return counts.div(counts.sum(axis=1).replace(0, np.nan), axis=0)
+
+
+def confusions(frames: pd.DataFrame, count: int = 10) -> pd.DataFrame:
+    """The most frequent mistakes: columns `phone`, `found`, `frames`, and `share` of all mistakes.
+
+    frames: what `classify` returns.
+    """
+    wrong = frames[frames["phone"] != frames["found"]]
+    pairs = wrong.value_counts(["phone", "found"]).rename("frames").reset_index()
+    pairs = pairs.sort_values(
+        ["frames", "phone", "found"], ascending=[False, True, True], ignore_index=True
+    )
+    return pairs.assign(share=pairs["frames"] / max(len(wrong), 1)).head(count)
+
+
+def scores(nets: Iterable[TrainedCNN], test: str = "held-out speakers") -> pd.DataFrame:
+    """The scores that shipped networks carry in their metadata, one row a network.
+
+    Returns columns `seed`, and for `accuracy` (of frames) and `error` (phone error rate) the value
+    and its 95 % interval, `_low` and `_high`; `utterances` they were measured on. All from 0 to 1,
+    though an error rate may exceed 1.
+    """
+    rows = []
+    for net in nets:
+        row: dict[str, float] = {"seed": net.metadata.recipe["seed"]}
+        found = net.metadata.scores[test]
+        for name, key in (("accuracy", "frame_accuracy"), ("error", "phone_error_rate")):
+            row[name] = found[key]["value"]
+            row[f"{name}_low"], row[f"{name}_high"] = found[key]["low"], found[key]["high"]
+        row["utterances"] = found["frame_accuracy"]["trials"]
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def history(net: TrainedCNN) -> pd.DataFrame:
+    """How a shipped network was trained: `step`, `loss`, `train_accuracy`, `valid_accuracy`."""
+    return pd.DataFrame(net.metadata.scores["training"]["log"])
+
+
+def contours(
+    signals: Mapping[str, ArrayLike],
+    *,
+    floor: float = 75.0,
+    ceiling: float = 500.0,
+    step: float = 0.01,
+) -> pd.DataFrame:
+    """F0 contours of several signals of one length, as in figure 4 of the paper.
+
+    signals: name -> (samples,) at 16 kHz. floor, ceiling: of the F0 searched, Hz. step: s.
+    Returns F0 in Hz, NaN where unvoiced: one column a signal, the index is the time in s.
+    Raises ValueError for signals of different lengths.
+    """
+    if len({np.shape(signal) for signal in signals.values()}) != 1:
+        raise ValueError("signals must be one or more, all of the same length.")
+    found = {
+        name: acoustics.f0_contour(signal, SAMPLE_RATE, floor=floor, ceiling=ceiling, step=step)
+        for name, signal in signals.items()
+    }
+    times = next(iter(found.values()))[0]
+    return pd.DataFrame(
+        {name: f0 for name, (_, f0) in found.items()}, index=pd.Index(times, name="time")
+    )
+
+
+def agreement(
+    contours: pd.DataFrame, reference: str = "recording", semitones: float = 1.0
+) -> pd.DataFrame:
+    """How well F0 contours follow that of the recording.
+
+    contours: what the function `contours` returns. reference: the column to follow.
+    Returns one row for every other column: `found`, of the frames where the reference is voiced the
+    share in which the signal is voiced too and its F0 at most so many `semitones` off; `extra`, of
+    the other frames the share in which the signal is voiced. NaN where there are no such frames.
+    """
+    true = contours[reference]
+    rest = contours.drop(columns=reference)
+    voiced = true.notna()
+    near = np.abs(12 * np.log2(rest.div(true, axis=0))) <= semitones  # NaN is not near
+    return pd.DataFrame({"found": near[voiced].mean(), "extra": rest.notna()[~voiced].mean()})
+
+
+def short_term(
+    signal: ArrayLike, centre: float, *, length: float = 0.025, order: int = 16, n_fft: int = 1024
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Short-term spectrum and LP envelope of one frame, as in figure 5 of the paper.
+
+    signal: (samples,) at 16 kHz. centre: of the frame, s. length: s, under a Hamming window.
+    Returns (frequencies in Hz, |DFT|, envelope), each (n_fft // 2 + 1,); the envelope is NaN where
+    linear prediction fails.
+    """
+    size = round(length * SAMPLE_RATE)
+    start = round(centre * SAMPLE_RATE) - size // 2
+    frame = audio.frame(np.asarray(signal, dtype=np.float64), size, [start])[0]
+    frame = frame * scipy.signal.get_window("hamming", size)
+    frequencies, envelope = acoustics.lp_envelope(frame, SAMPLE_RATE, order=order, n_fft=n_fft)
+    return frequencies, np.abs(scipy.fft.rfft(frame, n_fft)), envelope
+
+
+def harmonic_contrast(
+    signal: ArrayLike, centre: float, f0: float, *, highest: float = 2000.0, length: float = 0.05
+) -> float:
+    """By how many dB the harmonics of a voice stand above the spectrum halfway between them.
+
+    signal: (samples,) at 16 kHz, a recording or a relevance signal of it. centre: of one frame, s.
+    f0: of the recording there, Hz. highest: Hz, where the last harmonic lies at most. length: of
+    the frame in s, under a Hamming window.
+    The mean over harmonics k of the level at k f0, less the mean of those at (k - 1/2) f0 and
+    (k + 1/2) f0. White noise has 0 on average, whatever its colour; NaN for a silent frame.
+    Raises ValueError for an f0 without a harmonic up to `highest`.
+    """
+    if not 0 < f0 <= highest:
+        raise ValueError(f"f0 is {f0} Hz: give one above 0 and at most {highest:g} Hz.")
+    size = round(length * SAMPLE_RATE)
+    start = round(centre * SAMPLE_RATE) - size // 2
+    frame = audio.frame(np.asarray(signal, dtype=np.float64), size, [start])[0]
+    if not frame.any():
+        return float("nan")
+    frame = frame * scipy.signal.get_window("hamming", size)
+    halves = np.arange(1, 2 * int(highest / f0) + 2) * f0 / 2  # f0 / 2, f0, 3 f0 / 2, ...
+    phases = np.exp(-2j * np.pi * np.outer(halves, np.arange(size)) / SAMPLE_RATE)
+    levels = 20 * np.log10(np.abs(phases @ frame) + 1e-300)
+    return float(np.mean(levels[1::2] - (levels[:-1:2] + levels[2::2]) / 2))
