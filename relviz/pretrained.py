@@ -153,7 +153,8 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "what": "The control to Table 1's phone network, which learnt labels by heart that had "
         "been permuted among the frames.",
         "use": "Only as a control: what it shows is not knowledge of phones.",
-        "limits": "It tells phones apart no better than chance.",
+        "limits": "It tells phones apart hardly better than guessing: compare its scores with "
+        "those of `phones`.",
     },
     "speakers": {
         "what": "Table 1's speaker network: who speaks these 500 ms of speech.",

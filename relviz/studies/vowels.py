@@ -406,8 +406,8 @@ def contrast(estimates: pd.DataFrame) -> pd.DataFrame:
     shaped; a negative contrast says that the signal is weakest at the formants, and is as far from
     chance as a positive one.
     Returns columns `signal`, `formant`, `n` (tokens times replicates), `contrast` (mean over
-    talkers, dB), `low`, `high` (95 % t interval over talkers), `lowest`, `highest` (over
-    replicates).
+    talkers, dB), `low`, `high` (95 % t interval over talkers), `lowest`, `highest` (of the
+    replicates' means over tokens).
     """
     once = estimates[estimates["pre_emphasis"] == estimates["pre_emphasis"].iloc[0]]
     rows = []
