@@ -88,6 +88,10 @@ notebooks: $(INSTALLED) ## execute the committed notebooks in place, keeping tex
 screenshots: book ## pictures of every page, wide and narrow, in _build/screenshots
 	$(BIN)/python tools/screenshots.py _build/screenshots
 
+.PHONY: links
+links: $(INSTALLED) ## look at every external address of the book (needs the internet)
+	$(BIN)/python tools/links.py
+
 .PHONY: lock
 lock: ## write constraints.txt and environment.yml from a fresh install
 	$(PYTHON) tools/lock.py
