@@ -308,7 +308,7 @@ def _evaluate_vowels(options: argparse.Namespace) -> None:
 
     import pandas as pd
 
-    from relviz import corpora, pretrained
+    from relviz import corpora, networks, pretrained
     from relviz.studies import vowels
 
     if options.output:
@@ -321,6 +321,13 @@ def _evaluate_vowels(options: argparse.Namespace) -> None:
             trained[name] = (pretrained.load(name),)
         if name == "phones":
             trained["phones-shuffled"] = pretrained.replicates("phones-shuffled")
+    shapes = {(net.architecture, len(net.metadata.classes)) for n in trained.values() for net in n}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"{', '.join(trained)} differ in architecture or classes, so they have no untrained "
+            "control in common: evaluate one at a time."
+        )
+    architecture, classes = next(iter(shapes), (networks.PHONES, len(corpora.PHONES)))
     corpus = corpora.vowels()
     if options.talkers:
         kept = {
@@ -333,7 +340,7 @@ def _evaluate_vowels(options: argparse.Namespace) -> None:
         corpus = replace(corpus, tokens=tuple(t for t in corpus.tokens if t.talker in kept))
     print(corpus.source.describe(), file=sys.stderr)
     table = vowels.table2(
-        vowels.standard_signals(trained, seeds=options.seeds),
+        vowels.standard_signals(trained, options.seeds, architecture, classes),
         corpus,
         jobs=options.jobs,
         progress=True,

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from relviz import __version__, cli
+from relviz.networks import PHONES, SPEAKERS
+from relviz.studies import vowels as study
 
 
 def test_help_teaches(capsys):
@@ -40,6 +42,30 @@ def test_evaluate_vowels(suffix, monkeypatch, tmp_path, capsys):
     table = pd.read_csv(path) if suffix == "csv" else pd.read_parquet(path)
     assert set(table["vowel"]) == {"ah", "eh", "iy", "oa", "uw", "mean"}
     assert table["accuracy"].between(0, 1).all() and list(tmp_path.glob("*.part")) == []
+
+
+def test_trained_networks_stand_beside_controls_of_their_own_shape(monkeypatch, tmp_path, capsys):
+    seen = {}
+
+    def table2(signals, corpus, **options):
+        seen.update(signals)
+        return study.score(study.estimates({"original": study.original}, corpus, jobs=1))
+
+    monkeypatch.delenv("RELVIZ_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(study, "table2", table2)
+    few = ["evaluate", "vowels", "--talkers", "1", "--seeds", "2", "--network"]
+    assert cli.main([*few, "phones"]) == 0
+    for name, count in (("phones", 3), ("phones-shuffled", 3), ("untrained", 2)):
+        assert len(seen[f"{name}, GBP, hop 97"]) == len(seen[f"{name}, gradient, hop 97"]) == count
+    assert seen["untrained, GBP, hop 97"][0].net.architecture == PHONES
+    seen.clear()
+    assert cli.main([*few, "speakers"]) == 0
+    assert seen["untrained, GBP, hop 97"][0].net.architecture == SPEAKERS
+    assert "phones-shuffled, GBP, hop 97" not in seen
+    capsys.readouterr()
+    assert "one at a time" in refused([*few, "phones", "--network", "speakers"], capsys)
+    assert "nowhere is not there" in refused([*few, "nowhere"], capsys)
 
 
 def refused(arguments, capsys):

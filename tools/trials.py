@@ -47,9 +47,14 @@ PHONE_OF_VOWEL = {"ah": "AA", "eh": "EH", "iy": "IY", "oa": "OW", "uw": "UW"}
 Signals = dict[str, list[Callable[..., Any]]]
 
 
+def slug(text: str) -> str:
+    """Turn a trial's name into one for a file."""
+    return "".join(c if c.isalnum() else "-" for c in text)
+
+
 def folder(runs: Path, change: str, seed: int) -> Path:
     """Where a trial's run lies."""
-    return runs / f"{''.join(c if c.isalnum() else '-' for c in change)}-{seed}"
+    return runs / f"{slug(change)}-{seed}"
 
 
 def run(runs: Path, data: Data, change: str, seed: int) -> str:
@@ -157,7 +162,7 @@ def score(runs: Path) -> None:
     scored.mkdir(exist_ok=True)
     everything = list(trials(runs))
     for number, (group, trial, signals, options) in enumerate(everything):
-        path = scored / f"{group}-{''.join(c if c.isalnum() else '-' for c in trial)}.csv"
+        path = scored / f"{group}-{slug(trial)}.csv"
         if path.is_file():
             continue
         print(f"{number + 1} of {len(everything)}: {trial}", flush=True)
@@ -179,10 +184,7 @@ def score(runs: Path) -> None:
 def write(runs: Path) -> None:
     """Join the scores, and what the trainings reached, into the book's two tables."""
     TABLES.mkdir(exist_ok=True)
-    paths = [
-        runs / "scored" / f"{group}-{''.join(c if c.isalnum() else '-' for c in trial)}.csv"
-        for group, trial, _, _ in trials(runs)
-    ]
+    paths = [runs / "scored" / f"{group}-{slug(trial)}.csv" for group, trial, _, _ in trials(runs)]
     everything = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
     everything.to_csv(TABLES / "scores.csv", index=False)
     rows = []
