@@ -1,0 +1,23 @@
+"""A real browser for the tests that need one. Without one they fail, unless told otherwise."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from selenium import webdriver
+
+from tools import browser
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[webdriver.Chrome]:
+    """A headless Chromium that reaches this machine only."""
+    if os.environ.get("RELVIZ_NO_BROWSER") == "1":
+        pytest.skip("RELVIZ_NO_BROWSER=1: tests in a browser were not asked for")
+    if browser.find() is None and browser.install() is None:
+        pytest.fail(browser.MISSING, pytrace=False)
+    driver = browser.start(
+        flags=("use-fake-device-for-media-stream", "use-fake-ui-for-media-stream")
+    )
+    yield driver
+    driver.quit()
