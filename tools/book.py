@@ -9,6 +9,7 @@ built (executed notebooks come from the cache); where neither did, nothing is le
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ import sys
 from pathlib import Path
 
 import pooch
+import vendor
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
@@ -53,10 +56,15 @@ def fingerprint(paths: list[Path], *more: str) -> str:
 
 def main() -> None:
     """Build, or say that nothing changed."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
     computed = fingerprint(
-        files("relviz", "_config.yml", "constraints.txt"), sys.version, str(ROOT), *data()
+        files("relviz", "constraints.txt"),
+        json.dumps(config["execute"]),
+        sys.version,
+        str(ROOT),
+        *data(),
     )
-    built = fingerprint(files("book", "_toc.yml", "tools/book.py", "tools/api.py"), computed)
+    built = fingerprint(files("book", "_config.yml", "_toc.yml", "tools"), computed)
     executed_mark, built_mark = BUILD / "executed.sha256", BUILD / "built.sha256"
     index = BUILD / "html" / "index.html"
 
@@ -67,6 +75,7 @@ def main() -> None:
         print(f"The book is up to date: {index}")
         return
     BUILD.mkdir(exist_ok=True)
+    vendor.main()
     built_mark.unlink(missing_ok=True)
     if not holds(executed_mark, computed):
         shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)

