@@ -55,7 +55,8 @@ test: $(INSTALLED) ## lint, types, tests, notebooks, the book and its pages
 	$(MAKE) --no-print-directory pages
 
 # The built pages have tests of their own, which need the book: see the target pages.
-WITHOUT_PAGES := --ignore=tests/book/test_pages.py
+PAGES := $(addprefix tests/book/test_,pages.py browser.py explorers.py live.py)
+WITHOUT_PAGES := $(addprefix --ignore=,$(PAGES))
 
 .PHONY: pytest
 pytest: $(INSTALLED) ## the tests of the library and of the notebooks as files
@@ -78,7 +79,7 @@ endif
 
 .PHONY: pages
 pages: book ## build the book and test its pages
-	$(BIN)/python -m pytest tests/book/test_pages.py
+	$(BIN)/python -m pytest $(PAGES)
 
 .PHONY: notebooks
 notebooks: $(INSTALLED) ## execute the committed notebooks in place, keeping text outputs only

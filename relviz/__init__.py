@@ -1,7 +1,8 @@
 """relviz: see what a network that hears raw speech listens to.
 
 The rooms, ground floor first: `audio`, `networks`, `backprop`, `signals`, `spectral`, `filters`,
-`acoustics`, `controls`, `pretrained`, `images`, `corpora`, `training`, `studies`, `plots`, `cli`.
+`acoustics`, `controls`, `pretrained`, `images`, `corpora`, `training`, `studies`, `plots`,
+`widgets`, `cli`.
 Importing `relviz` is light: torch, numpy, scipy's FFT and safetensors only; librosa, parselmouth,
 pandas and matplotlib load where they are used.
 """
@@ -30,6 +31,7 @@ _ROOMS = (
     "pretrained",
     "studies",
     "training",
+    "widgets",
 )
 
 

@@ -33,7 +33,7 @@ FILES = {
         "es5/ui",
     ),
     "requirejs": ("require.js",),
-    "@jupyter-widgets/html-manager": ("dist/embed-amd.js",),
+    "@jupyter-widgets/html-manager": ("dist/embed-amd.js", "dist/*.woff2"),
     "anywidget": ("dist/index.js",),
     "onnxruntime-web": (
         "dist/ort.wasm.min.mjs",
@@ -66,14 +66,15 @@ def fingerprint() -> str:
 def copy(package: str, wanted: tuple[str, ...]) -> str:
     """Copy the files of a package, its licence too, and return a line that names it."""
     source, target = WORK / "node_modules" / package, SITE / package.split("/")[-1]
-    for name in wanted:
+    for path in (path for pattern in wanted for path in sorted(source.glob(pattern))):
         # dist/ and es5/ say how it was built, not what it is
-        place = target / name.partition("/")[2] if "/" in name else target / name
+        name = path.relative_to(source)
+        place = target.joinpath(*name.parts[1:] or name.parts)
         place.parent.mkdir(parents=True, exist_ok=True)
-        if (source / name).is_dir():
-            shutil.copytree(source / name, place)
+        if path.is_dir():
+            shutil.copytree(path, place)
         else:
-            shutil.copyfile(source / name, place)
+            shutil.copyfile(path, place)
     for licence in source.glob("LICENSE*"):
         shutil.copy(licence, target)
     about = json.loads((source / "package.json").read_text())

@@ -2,5 +2,11 @@
 (() => {
   const here = document.currentScript.src.replace(/[^/]*$/, "");
   globalThis.relvizAssets = here;
-  requirejs.config({ paths: { anywidget: `${here}vendor/anywidget/index` } });
+  requirejs.config({
+    paths: {
+      anywidget: `${here}vendor/anywidget/index`,
+      // its fonts lie beside it
+      "@jupyter-widgets/html-manager/dist": `${here}vendor/html-manager`,
+    },
+  });
 })();

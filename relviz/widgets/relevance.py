@@ -1,0 +1,175 @@
+"""The relevance explorer: what networks hear in recordings, by rule, hop and network."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+import traitlets
+from numpy.typing import NDArray
+
+from relviz import acoustics, audio
+from relviz.backprop import Method
+from relviz.corpora import Vowel
+from relviz.signals import relevance_signal, stride
+from relviz.widgets.frame import Explorer, pack, script, style
+
+LONGEST = 30.0
+"""Seconds of a reader's own file."""
+
+NAMES: Mapping[str, str] = {
+    "guided": "guided backpropagation",
+    "gradient": "plain gradient",
+    "deconvnet": "deconvnet",
+}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording to choose: what is said, by whom, (samples,), and where the cursor starts (s)."""
+
+    says: str
+    talker: str
+    wave: NDArray[np.floating]
+    cursor: float | None = None
+
+
+def vowel(token: Vowel, margin: float = 0.1) -> Recording:
+    """Return a vowel to choose, with `margin` seconds around it, or what makes up 0.52 s.
+
+    So it is long enough for every network of Table 1. The cursor starts at its steady state.
+    """
+    size = round(max(token.end - token.start + 2 * margin, 0.52) * audio.SAMPLE_RATE)
+    start = round((token.start + token.end) / 2 * audio.SAMPLE_RATE) - size // 2
+    wave = audio.frame(token.wave(), size, [start])[0]
+    return Recording(token.vowel, token.talker, wave, token.steady - start / audio.SAMPLE_RATE)
+
+
+class RelevanceExplorer(Explorer):
+    """Recordings and what networks hear in them: waveforms, spectra, F0, sound.
+
+    recordings: what can be chosen, each pair of `says` and `talker` once. networks: name -> as in
+    `relevance_signal`. methods, hops: as there; the first is shown first. sample_rate: Hz.
+    All combinations are computed when the explorer is made (progress: show a bar), and travel with
+    it. With a kernel, readers can take any hop and a file of their own.
+    Raises ValueError where there is nothing to choose from, and what `relevance_signal` raises.
+    """
+
+    _esm = script("relevance.js")
+    _css = style()
+
+    data = traitlets.Bytes().tag(sync=True)
+    says = traitlets.Unicode().tag(sync=True)
+    talker = traitlets.Unicode().tag(sync=True)
+    network = traitlets.Unicode().tag(sync=True)
+    method = traitlets.Unicode().tag(sync=True)
+    hop = traitlets.Int().tag(sync=True)
+
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        networks: Mapping[str, Callable],
+        *,
+        methods: Sequence[Method] = ("guided", "gradient"),
+        hops: Sequence[int] = (97, 160),
+        sample_rate: int = audio.SAMPLE_RATE,
+        progress: bool = False,
+    ) -> None:
+        if not (recordings and networks and methods and hops):
+            raise ValueError("the explorer needs a recording, a network, a method and a hop.")
+        pairs = [(each.says, each.talker) for each in recordings]
+        if len(set(pairs)) < len(pairs):
+            raise ValueError("two recordings have the same words and talker: name them apart.")
+        unknown = set(methods) - set(get_args(Method))
+        if unknown:
+            raise ValueError(f"method {min(unknown)!r} is unknown: use one of {', '.join(NAMES)}.")
+        self._networks, self._recordings, self._rate = dict(networks), list(recordings), sample_rate
+        signals: dict[str, NDArray] = {}
+        f0: dict[str, Any] = {}
+        for key, wave in self._signals(methods, hops, progress):
+            signals[key], f0[key] = wave, self._f0(wave)
+        about = {
+            "rate": sample_rate,
+            "recordings": [
+                {"says": r.says, "talker": r.talker, "cursor": r.cursor} for r in recordings
+            ],
+            "networks": [
+                {"name": name, "stride": stride(net), "window": getattr(net, "window", 0)}
+                for name, net in networks.items()
+            ],
+            "methods": [[method, NAMES[method]] for method in methods],
+            "hops": [int(hop) for hop in hops],
+            "f0": f0,
+        }
+        first = recordings[0]
+        super().__init__(
+            data=pack(about, signals, fine=[k for k in signals if "/" not in k]),
+            says=first.says,
+            talker=first.talker,
+            network=next(iter(networks)),
+            method=methods[0],
+            hop=int(hops[0]),
+        )
+
+    def _signals(
+        self, methods: Sequence[Method], hops: Sequence[int], progress: bool
+    ) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """Each recording as "number", each relevance as "number/network/method/hop"."""
+        combinations: Iterable[tuple[int, str, Method, int]] = [
+            (i, name, method, int(hop))
+            for i in range(len(self._recordings))
+            for name in self._networks
+            for method in methods
+            for hop in hops
+        ]
+        if progress:
+            from tqdm.auto import tqdm
+
+            combinations = tqdm(combinations, desc="explorer", unit="signal")
+        for i, recording in enumerate(self._recordings):
+            yield f"{i}", np.asarray(recording.wave, dtype=np.float64)
+        for i, name, method, hop in combinations:
+            wave = self._recordings[i].wave
+            yield f"{i}/{name}/{method}/{hop}", self._relevance(wave, name, method, hop)
+
+    def _relevance(self, wave: NDArray, name: str, method: Method, hop: int) -> NDArray[np.float64]:
+        net = self._networks[name]
+        metadata = getattr(net, "metadata", None)
+        with warnings.catch_warnings():
+            # the explorer says itself what a hop that shares a factor with the stride does
+            warnings.filterwarnings("ignore", message="hop .* shares the factor")
+            return relevance_signal(
+                net,
+                wave,
+                hop,
+                method=method,
+                normalise=getattr(metadata, "normalise", "window"),
+            )
+
+    def _f0(self, wave: NDArray) -> dict[str, Any]:
+        times, f0 = acoustics.f0_contour(wave, self._rate)
+        return {
+            "start": float(times[0]) if len(times) else 0.0,
+            "step": float(times[1] - times[0]) if len(times) > 1 else 0.01,
+            "hertz": [None if np.isnan(hertz) else round(float(hertz), 1) for hertz in f0],
+        }
+
+    def answer(self, question: dict[str, Any], buffers: list[bytes]) -> tuple[dict, list[bytes]]:
+        """Answer "relevance": of a recording (its number) or of the samples that came along."""
+        if question.get("ask") != "relevance":
+            return super().answer(question, buffers)
+        number = question["recording"]
+        if number is None:
+            wave = np.frombuffer(buffers[0], dtype="<f4")
+            if len(wave) > LONGEST * self._rate:
+                raise ValueError(
+                    f"The file lasts {len(wave) / self._rate:.0f} s: cut it to {LONGEST:.0f} s."
+                )
+        else:
+            wave = np.asarray(self._recordings[number].wave)
+        signal = self._relevance(wave, question["network"], question["method"], question["hop"])
+        contours = {"f0": self._f0(signal), "original": self._f0(wave)}
+        return contours, [signal.astype("<f4").tobytes()]
