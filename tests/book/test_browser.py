@@ -1,0 +1,168 @@
+"""The built pages in a browser: whole without any other host, and usable by everybody.
+
+Needs `_build/html`: run `make pages`, which builds the book first. Every page is opened over http
+and as a file; axe-core looks at each in both themes, on a laptop's and on a phone's width.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.book.toc import ROOT, pages
+from tools import browser
+
+HTML = ROOT / "_build" / "html"
+AXE = ROOT / "_build" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
+PAGES = [*pages(), "search", "genindex"]
+WIDTHS = (1280, 360)  # the narrow one last: see still()
+HERE = ("data:", "blob:")  # besides the site itself: what a page holds or makes
+
+# formulas are typeset, and the explorers stand where the page has room for them
+READY = """
+const done = arguments[1];
+const explorers = () => document.querySelectorAll('.relviz').length >= arguments[0];
+const wait = () => (document.readyState === 'complete' && explorers()
+  ? Promise.resolve(window.MathJax?.startup?.promise).then(() => done()) : setTimeout(wait, 50));
+wait();
+"""
+# formulas that stayed TeX or show an error instead
+RAW = """
+const bad = (m) => !m.querySelector('mjx-container') || m.querySelector('mjx-merror');
+return [...document.querySelectorAll('.math')].filter(bad).map((m) => m.textContent);
+"""
+# What is folded is looked at too. Colours change at once: half-way, axe would see neither theme.
+OPEN = """
+for (const folded of document.querySelectorAll('details')) folded.open = true;
+document.head.append(Object.assign(document.createElement('style'),
+  {textContent: '*, ::before, ::after { transition: none !important; animation: none !important }'}
+));
+"""
+LOOK = """
+const [theme, done] = arguments;
+document.documentElement.dataset.theme = theme;
+const told = (v) => v.nodes.map((n) => `${v.id} (${v.impact}): ${n.target} ${n.html.slice(0, 99)}`);
+requestAnimationFrame(() => axe.run({resultTypes: ['violations']}).then(
+  (found) => done(found.violations.flatMap(told)), (error) => done([String(error)])));
+"""
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[str]:
+    """The book's address on a server of its own."""
+    with browser.serve(HTML) as address:
+        yield address
+
+
+@pytest.fixture(scope="module", params=["http", "file"])
+def site(request) -> str:
+    """The book's address: on a server, or as files."""
+    return HTML.as_uri() if request.param == "file" else request.getfixturevalue("http")
+
+
+@pytest.fixture(params=PAGES)
+def name(request) -> str:
+    return request.param
+
+
+def visit(chrome: webdriver.Chrome, address: str, explorers: int = 0) -> None:
+    """Open a page, with nothing of the page before left in the logs."""
+    browser.resize(chrome, WIDTHS[0])
+    chrome.get("about:blank")
+    for log in ("browser", "performance"):
+        chrome.get_log(log)
+    chrome.get(address)
+    chrome.execute_async_script(READY, explorers)
+
+
+def explorers(name: str) -> int:
+    """Return how many widgets a page shows."""
+    return (HTML / f"{name}.html").read_text("utf-8").count("application/vnd.jupyter.widget-view")
+
+
+def foreign(chrome: webdriver.Chrome, site: str) -> list[str]:
+    """Return the addresses that were asked for and are not the site's, answered or not."""
+    events = [json.loads(entry["message"])["message"] for entry in chrome.get_log("performance")]
+    told = {"Network.requestWillBeSent", "Network.webSocketCreated"}
+    asked = [e["params"].get("request", e["params"])["url"] for e in events if e["method"] in told]
+    assert asked
+    return [url for url in asked if not url.startswith((f"{site}/", *HERE))]
+
+
+def complaints(chrome: webdriver.Chrome) -> list[str]:
+    """Return the errors and warnings in the browser's console."""
+    return [e["message"] for e in chrome.get_log("browser") if e["level"] in ("SEVERE", "WARNING")]
+
+
+def still(chrome: webdriver.Chrome) -> None:
+    """Wait until the theme has made reachable by keyboard what scrolls at a new width."""
+    chrome.execute_async_script("setTimeout(arguments[0], 450)")
+
+
+def sideways(chrome: webdriver.Chrome) -> int:
+    """Return by how many pixels a page is wider than the window."""
+    page = "document.documentElement"
+    return chrome.execute_script(f"return {page}.scrollWidth - {page}.clientWidth")
+
+
+def violations(chrome: webdriver.Chrome, theme: str) -> list[str]:
+    """Return what axe-core finds on the page, of any impact."""
+    if not chrome.execute_script("return 'axe' in window"):
+        chrome.execute_script(AXE.read_text("utf-8"))
+    found: Any = chrome.execute_async_script(LOOK, theme)
+    return found
+
+
+def test_loads_from_the_site_alone_and_without_complaint(chrome, site, name):
+    visit(chrome, f"{site}/{name}.html", explorers(name))
+    assert not chrome.execute_script(RAW)
+    assert not foreign(chrome, site)
+    assert not complaints(chrome)
+
+
+def test_is_usable_by_everybody(chrome, http, name):
+    visit(chrome, f"{http}/{name}.html", explorers(name))
+    chrome.execute_script(OPEN)
+    found = {}
+    for width in WIDTHS:
+        browser.resize(chrome, width)
+        still(chrome)
+        found[width, "wider than the window by"] = sideways(chrome)
+        for theme in ("light", "dark"):
+            found[width, theme] = violations(chrome, theme)
+    assert not {where: what for where, what in found.items() if what}
+
+
+def test_search_finds_what_the_book_is_about(chrome, site):
+    visit(chrome, f"{site}/search.html?q=relevance")
+    WebDriverWait(chrome, 20).until(
+        lambda c: len(c.find_elements("css selector", "#search-results li a")) > 5
+    )
+    assert not foreign(chrome, site)
+    assert not complaints(chrome)
+
+
+def test_mathematics_was_there_to_be_typeset(chrome, http):
+    """Without a formula on any page, the test above would prove nothing."""
+    visit(chrome, f"{http}/book/appendix/notation.html")
+    assert len(chrome.find_elements("css selector", ".math mjx-container")) > 10
+
+
+def test_what_is_wrong_would_be_seen(chrome, tmp_path: Path):
+    (tmp_path / "wrong.html").write_text(
+        "<!doctype html><title>wrong</title><div style='width: 2000px'>wide</div>"
+        "<p style='color: #777; background: #888'>faint</p><p class='math'>\\(x\\)</p>"
+        "<img src='https://relviz.invalid/picture.png'><script>console.error('alas')</script>"
+    )
+    visit(chrome, f"{tmp_path.as_uri()}/wrong.html")
+    assert chrome.execute_script(RAW) == ["\\(x\\)"]
+    assert foreign(chrome, tmp_path.as_uri()) == ["https://relviz.invalid/picture.png"]
+    assert any("alas" in message for message in complaints(chrome))
+    assert sideways(chrome) > 500
+    rules = {re.match(r"[\w-]+", line)[0] for line in violations(chrome, "light")}
+    assert {"image-alt", "color-contrast", "html-has-lang"} <= rules
