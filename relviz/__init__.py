@@ -1,8 +1,8 @@
 """relviz: see what a network that hears raw speech listens to.
 
 The rooms, ground floor first: `audio`, `networks`, `backprop`, `signals`, `spectral`, `filters`,
-`acoustics`, `controls`, `pretrained`, `images`, `corpora`, `training`, `studies`, `plots`,
-`widgets`, `cli`.
+`acoustics`, `controls`, `pretrained`, `export`, `images`, `corpora`, `training`, `studies`,
+`plots`, `widgets`, `cli`.
 Importing `relviz` is light: torch, numpy, scipy's FFT and safetensors only; librosa, parselmouth,
 pandas and matplotlib load where they are used.
 """
@@ -24,6 +24,7 @@ _ROOMS = (
     "audio",
     "controls",
     "corpora",
+    "export",
     "filters",
     "images",
     "networks",

@@ -24,6 +24,7 @@ WITHOUT = {
     "relviz.corpora",
     "relviz.studies",
     "relviz.training",
+    "relviz.widgets",
 }
 
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import live
 import pooch
 import vendor
 import yaml
@@ -76,6 +77,7 @@ def main() -> None:
         return
     BUILD.mkdir(exist_ok=True)
     vendor.main()
+    live.main()
     built_mark.unlink(missing_ok=True)
     if not holds(executed_mark, computed):
         shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)

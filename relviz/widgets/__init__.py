@@ -1,5 +1,15 @@
 """Explorers: things that answer, in a notebook and on a page without a kernel."""
 
+from relviz.widgets.live import LiveExplorer
 from relviz.widgets.relevance import Recording, RelevanceExplorer, vowel
+from relviz.widgets.relu import ReluExplorer
+from relviz.widgets.wirtinger import WirtingerExplorer
 
-__all__ = ["Recording", "RelevanceExplorer", "vowel"]
+__all__ = [
+    "LiveExplorer",
+    "Recording",
+    "RelevanceExplorer",
+    "ReluExplorer",
+    "WirtingerExplorer",
+    "vowel",
+]

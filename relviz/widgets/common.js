@@ -377,7 +377,11 @@ export function heatmap(context, at, values, colour = magma) {
   for (let i = 0; i < columns; i++) {
     for (let k = 0; k < rows; k++) {
       const place = 4 * ((rows - 1 - k) * columns + i);
-      image.data.set([...colour(values[i][k]), 255], place);
+      const [red, green, blue] = colour(values[i][k]);
+      image.data[place] = red;
+      image.data[place + 1] = green;
+      image.data[place + 2] = blue;
+      image.data[place + 3] = 255;
     }
   }
   const small = new OffscreenCanvas(columns, rows);

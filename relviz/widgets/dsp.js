@@ -57,7 +57,7 @@ export function magnitude(frame, n) {
   return re.map((value, k) => Math.hypot(value, im[k]));
 }
 
-/** A periodic window of `size` samples, as scipy.signal.get_window gives it. */
+/** A periodic window of `size` > 1 samples, as scipy.signal.get_window gives it. */
 export function taper(name, size) {
   const cosine = { hann: [0.5, 0.5], hamming: [0.54, 0.46], boxcar: [1, 0] }[name];
   return Float64Array.from(

@@ -16,6 +16,7 @@ from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tools import browser
@@ -32,6 +33,9 @@ nets = {"trained": relviz.load("phones"), "untrained": networks.build(networks.P
 explorer = widgets.RelevanceExplorer(
     [widgets.Recording("iy", "m01", token.wave(), token.steady)], nets, hops=[97])
 explorer""",
+    "widgets.WirtingerExplorer()",
+    "relu = widgets.ReluExplorer()\nrelu",
+    "widgets.LiveExplorer()",
 ]
 
 
@@ -67,7 +71,7 @@ def lab(chrome: webdriver.Chrome, tmp_path_factory: pytest.TempPathFactory) -> I
             time.sleep(0.1)
         else:
             pytest.fail(f"JupyterLab did not start: {log.read_text()[-2000:]}")
-        browser.resize(chrome, 1280, 3000)
+        browser.resize(chrome, 1280, 6000)  # a notebook draws only what is in sight
         chrome.get(f"{found[0]}lab/tree/explorers.ipynb")
         idle = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
         within(chrome, lambda: chrome.find_elements(By.CSS_SELECTOR, idle))
@@ -108,24 +112,64 @@ def run_all(chrome: webdriver.Chrome) -> None:
     within(chrome, started)
 
 
-def pixels(chrome: webdriver.Chrome, title: str) -> str:
-    script = "return document.querySelector(`canvas[aria-label^='${arguments[0]}']`).toDataURL()"
-    return chrome.execute_script(script, title)
+def explorer(chrome: webdriver.Chrome, name: str) -> WebElement:
+    """The explorer of this name, once it stands in the notebook."""
+    selector = f".relviz[aria-label='{name} explorer']"
+    return within(chrome, lambda: chrome.find_element(By.CSS_SELECTOR, selector))
 
 
-def test_relevance_explorer(lab, chrome):
-    number = within(chrome, lambda: chrome.find_element(By.CSS_SELECTOR, "input[type=number]"))
+def pixels(root: WebElement, title: str) -> str:
+    canvas = root.find_element(By.CSS_SELECTOR, f"canvas[aria-label^='{title}']")
+    return root.parent.execute_script("return arguments[0].toDataURL()", canvas)
+
+
+def said(root: WebElement) -> str:
+    """All that an explorer's lines of status say."""
+    return " ".join(
+        line.get_attribute("textContent")
+        for line in root.find_elements(By.CSS_SELECTOR, "[role=status]")
+    )
+
+
+def test_relevance_explorer_takes_any_hop_and_a_file(lab, chrome):
+    root = explorer(chrome, "Relevance")
+    number = within(chrome, lambda: root.find_element(By.CSS_SELECTOR, "input[type=number]"))
     title = "Spectrogram of the relevance signal"
-    before = pixels(chrome, title)
+    before = pixels(root, title)
     number.send_keys(Keys.CONTROL, "a")
     number.send_keys("211")  # which is not among what travels in the page
-    within(chrome, lambda: pixels(chrome, title) != before)
-    time.sleep(0.5)
-    before = pixels(chrome, title)
+    within(chrome, lambda: pixels(root, title) != before)
     own = lab / "own.wav"
     tone = np.sin(2 * np.pi * 200 * np.arange(16000) / 16000)
     soundfile.write(own, 0.3 * tone, 16000)
-    chrome.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(own))
-    status = "return document.querySelector('.relviz [role=status]').textContent"
-    within(chrome, lambda: "F0 200 Hz in the recording" in chrome.execute_script(status))
-    assert pixels(chrome, title) != before
+    root.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(own))
+    within(chrome, lambda: "F0 200 Hz in the recording" in said(root))
+
+
+def test_wirtinger_explorer_asks_autograd(lab, chrome):
+    root = explorer(chrome, "Wirtinger")
+    path = ".//button[.='Check with autograd']"
+    within(chrome, lambda: root.find_element(By.XPATH, path)).click()
+    found = within(chrome, lambda: re.search(r"(\S+) to what autograd", said(root)))
+    assert float(found[1].replace("−", "-")) < 1e-9
+
+
+def test_relu_explorer_is_held_against_the_library(lab, chrome):
+    root = explorer(chrome, "ReLU rules")
+    within(chrome, lambda: "relviz.relevance agrees" in said(root))
+    before = said(root)
+    field = root.find_element(By.CSS_SELECTOR, "input[type=number]")
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys("-3")
+    within(chrome, lambda: said(root) != before and "relviz.relevance agrees" in said(root))
+
+
+def test_live_explorer_computes_in_the_kernel(lab, chrome):
+    root = explorer(chrome, "Live")
+    chosen = within(chrome, lambda: root.find_element(By.CSS_SELECTOR, "input[type=file]:enabled"))
+    title = "Spectrogram of the relevance signal"
+    before = pixels(root, title)
+    own = lab / "noise.wav"
+    soundfile.write(own, 0.1 * np.random.default_rng(0).standard_normal(16000), 16000)
+    chosen.send_keys(str(own))
+    within(chrome, lambda: pixels(root, title) != before)

@@ -1,0 +1,209 @@
+// What the live explorer computes with: the networks in this page, by onnxruntime-web, and the
+// microphone. Windows in, probabilities and relevance out; nothing here draws.
+
+/** Each of `count` windows with zero mean and unit variance; constant ones become 0. */
+export function standardise(windows, count) {
+  const size = windows.length / count;
+  const scaled = new Float32Array(windows.length);
+  for (let w = 0; w < windows.length; w += size) {
+    let mean = 0;
+    for (let i = 0; i < size; i++) mean += windows[w + i];
+    mean /= size; // of equal samples this is exact, so that they become 0
+    let variance = 0;
+    for (let i = 0; i < size; i++) variance += (windows[w + i] - mean) ** 2 / size;
+    const deviation = Math.sqrt(variance);
+    if (deviation > 0) {
+      for (let i = 0; i < size; i++) scaled[w + i] = (windows[w + i] - mean) / deviation;
+    }
+  }
+  return scaled;
+}
+
+/** Let the page answer its reader. Timers would wait 4 ms, and a second in a hidden page. */
+const breathe = () =>
+  new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = resolve;
+    port2.postMessage(0);
+  });
+
+/**
+ * What a network hears in windows of `samples`: {rows: probabilities of each window, relevance}.
+ * run: an engine's. plan: {window, first, hop, count}, in samples; `first` is the centre of the
+ * first window. The relevance of each window gets unit RMS, and each sample the mean over the
+ * windows that cover it, as in relviz.relevance_signal. Computes a few windows at a time, and
+ * rejects as soon as `signal` is aborted.
+ */
+export async function listen(run, samples, plan, { signal, progress = () => {} } = {}) {
+  const { window, first, hop, count } = plan;
+  const total = new Float64Array(samples.length);
+  const covered = new Uint16Array(samples.length);
+  const rows = [];
+  const together = 4;
+  for (let done = 0; done < count; done += together) {
+    const n = Math.min(together, count - done);
+    const starts = Array.from({ length: n }, (_, i) => first + (done + i) * hop - (window >> 1));
+    const cut = new Float32Array(n * window);
+    starts.forEach((start, w) => {
+      const from = Math.max(0, start);
+      cut.set(samples.subarray(from, Math.max(from, start + window)), w * window + from - start);
+    });
+    const found = await run(standardise(cut, n), n);
+    signal?.throwIfAborted();
+    const classes = found.probabilities.length / n;
+    starts.forEach((start, w) => {
+      rows.push(found.probabilities.slice(w * classes, (w + 1) * classes));
+      const relevance = found.relevance.subarray(w * window, (w + 1) * window);
+      let power = 0;
+      for (const v of relevance) power += (v * v) / window;
+      const scale = power > 0 ? 1 / Math.sqrt(power) : 0;
+      const end = Math.min(samples.length, start + window);
+      for (let i = Math.max(0, start); i < end; i++) {
+        total[i] += scale * relevance[i - start];
+        covered[i] += 1;
+      }
+    });
+    progress(done + n, count);
+    await breathe();
+    signal?.throwIfAborted();
+  }
+  return { rows, relevance: Float32Array.from(total, (v, i) => (covered[i] ? v / covered[i] : 0)) };
+}
+
+/** A file of the site as an ArrayBuffer; progress(bytes so far, bytes in all or NaN). */
+async function download(url, progress) {
+  const answer = await fetch(url);
+  if (!answer.ok) throw Error(`${url.split("/").pop()} is missing (${answer.status})`);
+  // what was compressed on its way is longer than its length says
+  const packed = answer.headers.get("content-encoding");
+  const length = packed ? NaN : Number(answer.headers.get("content-length") ?? NaN);
+  const parts = [];
+  let size = 0;
+  for (const reader = answer.body.getReader(); ;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    parts.push(value);
+    progress((size += value.length), length);
+  }
+  return new Blob(parts).arrayBuffer();
+}
+
+let runtime = null; // a promise, one for all explorers of a page
+const engines = new Map(); // address of a network -> promise of its engine
+
+/**
+ * Load onnxruntime-web and one network, each once: a promise of run(windows, count), which gives
+ * {probabilities, winner, relevance} of `count` windows, one after another in a Float32Array.
+ * assets: URL of the site's static folder. progress(megabytes so far, in all or NaN).
+ */
+export function engine(assets, name, progress = () => {}) {
+  const url = `${assets}live/${name}.onnx`;
+  if (!engines.has(url)) {
+    const opened = open_(assets, url, progress);
+    engines.set(url, opened);
+    opened.catch(() => engines.delete(url)); // the next one may have more luck
+  }
+  return engines.get(url);
+}
+
+async function open_(assets, url, progress) {
+  const loaded = new Map();
+  const fetched = (path) =>
+    download(path, (size, length) => {
+      loaded.set(path, [size, length]);
+      const sums = [0, 1].map((k) => [...loaded.values()].reduce((sum, pair) => sum + pair[k], 0));
+      progress(sums[0] / 1e6, sums[1] / 1e6);
+    });
+  const folder = `${assets}vendor/onnxruntime-web/`;
+  runtime ??= (async () => {
+    const [ort, binary] = await Promise.all([
+      import(`${folder}ort.wasm.min.mjs`),
+      fetched(`${folder}ort-wasm-simd-threaded.wasm`),
+    ]);
+    Object.assign(ort.env.wasm, { numThreads: 1, wasmPaths: folder, wasmBinary: binary });
+    return ort;
+  })();
+  runtime.catch(() => (runtime = null));
+  const [graph, ort] = await Promise.all([fetched(url), runtime]);
+  const session = await ort.InferenceSession.create(new Uint8Array(graph));
+  let before = Promise.resolve(); // a session runs one thing at a time
+  return (windows, count) => {
+    const run = async () => {
+      const input = new ort.Tensor("float32", windows, [count, windows.length / count]);
+      const { probabilities, winner, relevance } = await session.run({ windows: input });
+      return {
+        probabilities: probabilities.data,
+        winner: Array.from(winner.data, Number),
+        relevance: relevance.data,
+      };
+    };
+    const mine = before.then(run);
+    before = mine.catch(() => {});
+    return mine;
+  };
+}
+
+/** Samples as a wav file of 32-bit floats, which `decode` brings to any rate. */
+export function wavFile(samples, rate) {
+  const head = new DataView(new ArrayBuffer(44));
+  const text = (at, word) => [...word].forEach((c, i) => head.setUint8(at + i, c.charCodeAt(0)));
+  text(0, "RIFF");
+  head.setUint32(4, 36 + 4 * samples.length, true);
+  text(8, "WAVEfmt ");
+  head.setUint32(16, 16, true);
+  head.setUint16(20, 3, true); // floats
+  head.setUint16(22, 1, true); // one channel
+  head.setUint32(24, rate, true);
+  head.setUint32(28, 4 * rate, true);
+  head.setUint16(32, 4, true);
+  head.setUint16(34, 32, true);
+  text(36, "data");
+  head.setUint32(40, 4 * samples.length, true);
+  return new Blob([head, Float32Array.from(samples)]);
+}
+
+const TAP = `registerProcessor("tap", class extends AudioWorkletProcessor {
+  process([[channel]]) {
+    if (channel) this.port.postMessage(channel.slice());
+    return true;
+  }
+});`;
+
+/** Open the microphone: {rate, last(seconds): samples, close()}; keeps the last `seconds`. */
+export async function microphone(seconds) {
+  const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: plain });
+  const context = new AudioContext();
+  const close = () => {
+    stream.getTracks().forEach((track) => track.stop());
+    return context.close();
+  };
+  try {
+    const address = URL.createObjectURL(new Blob([TAP], { type: "text/javascript" }));
+    await context.audioWorklet.addModule(address);
+    URL.revokeObjectURL(address);
+  } catch (error) {
+    close();
+    throw error;
+  }
+  const rate = context.sampleRate;
+  const ring = new Float32Array(Math.round(seconds * rate));
+  let heard = 0;
+  const tap = new AudioWorkletNode(context, "tap", {
+    numberOfOutputs: 0,
+    channelCount: 1,
+    channelCountMode: "explicit",
+  });
+  tap.port.onmessage = ({ data }) => {
+    ring.copyWithin(0, data.length);
+    ring.set(data, ring.length - data.length);
+    heard += data.length;
+  };
+  context.createMediaStreamSource(stream).connect(tap);
+  await context.resume();
+  return {
+    rate,
+    close,
+    last: (span) => ring.slice(-Math.max(1, Math.min(heard, ring.length, Math.round(span * rate)))),
+  };
+}

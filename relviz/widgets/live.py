@@ -1,0 +1,174 @@
+"""The live explorer: the trained networks in the reader's browser, on the reader's own voice."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from math import gcd
+from typing import Any
+
+import numpy as np
+import torch
+import traitlets
+from numpy.typing import ArrayLike, NDArray
+
+from relviz import audio, pretrained
+from relviz.signals import relevance_signal, stride
+from relviz.widgets.frame import Explorer, pack, script, style
+
+NETWORKS = ("phones", "speakers")
+"""Names of the networks, as `relviz.load` and the page's folder `live/` have them."""
+
+SHIFTS = (1, 2, 4, 8, 16, 32, 64)
+"""How many windows may cover each sample."""
+
+STEP = 160
+"""Samples between the windows whose probabilities are shown over time: 10 ms."""
+
+LONGEST = 4.0
+"""Seconds of a recording or of a reader's own file."""
+
+
+EXAMPLES: Mapping[str, str] = {
+    "AA": "odd", "AE": "at", "AH": "hut", "AO": "ought", "AW": "cow", "AY": "hide", "B": "be",
+    "CH": "cheese", "D": "deep", "DH": "thee", "EH": "red", "ER": "hurt", "EY": "ate",
+    "F": "fee", "G": "green", "HH": "he", "IH": "it", "IY": "eat", "JH": "gee", "K": "key",
+    "L": "lee", "M": "me", "N": "knee", "NG": "ping", "OW": "oat", "OY": "toy", "P": "pea",
+    "R": "read", "S": "sea", "SH": "she", "T": "tea", "TH": "theta", "UH": "hood", "UW": "two",
+    "V": "veal", "W": "we", "Y": "yield", "Z": "zoo", "ZH": "seizure",
+}  # fmt: skip
+"""A word for each phone, mostly those of the CMU pronouncing dictionary."""
+
+
+def hop(window: int, total_stride: int, shifts: int) -> int:
+    """Return the hop in samples at which about `shifts` windows cover each sample.
+
+    The nearest to window / shifts that shares no factor with the network's stride, so that its
+    grid is averaged away; one shift is windows side by side, where there is nothing to average.
+    """
+    if shifts == 1:
+        return window
+    wanted = window / shifts
+    fits = [n for n in range(1, window) if gcd(n, total_stride) == 1]
+    return min(fits, key=lambda n: (abs(n - wanted), n))
+
+
+def synthetic_vowels() -> dict[str, NDArray[np.float32]]:
+    """Synthesise the recordings that come with the explorer: name -> (samples,) at 16 kHz."""
+    from relviz.corpora import synthetic
+
+    found = {}
+    chosen = {"“ah”, a man": ("M", "ah"), "“ee”, a woman": ("F", "iy"), "“oh”, a man": ("M", "oa")}
+    for number, (name, (sex, vowel)) in enumerate(chosen.items()):
+        f0, *formants = synthetic.MEANS[sex][vowel]
+        wave = synthetic.token(f0, formants, sex, 0.05, 0.45)
+        # a room is never quite silent, and in exact silence relevance hangs on rounding
+        noise = np.random.default_rng(number).standard_normal(len(wave), dtype=np.float32)
+        found[name] = wave + np.float32(3e-4) * noise
+    return found
+
+
+class LiveExplorer(Explorer):
+    """Sounds and what the two trained networks hear in them, computed in the reader's browser.
+
+    vowels: recordings to begin with, name -> (samples,) at 16 kHz, of 0.5 to 4 s; None takes three
+    synthetic vowels. Probabilities and relevance of these travel with the explorer. Files and the
+    microphone need the graphs that `relviz.export` writes, in the site's folder, or a kernel.
+    Raises ValueError where there is no recording, and AudioError for one that cannot be used.
+    """
+
+    _esm = script("live.js")
+    _css = style()
+
+    data = traitlets.Bytes().tag(sync=True)
+    network = traitlets.Unicode().tag(sync=True)
+    sound = traitlets.Unicode().tag(sync=True)
+    shifts = traitlets.Int().tag(sync=True)
+
+    def __init__(self, vowels: Mapping[str, ArrayLike] | None = None) -> None:
+        given = synthetic_vowels() if vowels is None else vowels
+        if not given:
+            raise ValueError("the explorer needs a recording: leave `vowels` out for its own.")
+        self._networks = {name: pretrained.load(name) for name in NETWORKS}
+        longest = max(net.window for net in self._networks.values())
+        signals: dict[str, NDArray] = {}
+        for name, samples in given.items():
+            wave = signals[name] = audio.check(samples, f"the recording {name!r}", longest)
+            if len(wave) > LONGEST * audio.SAMPLE_RATE:
+                raise audio.AudioError(
+                    f"the recording {name!r} lasts {len(wave) / audio.SAMPLE_RATE:.1f} s: cut it "
+                    f"to {LONGEST:.0f} s."
+                )
+            for network, net in self._networks.items():
+                key = f"{name}/{network}"
+                centres = np.arange(0, len(wave), STEP)
+                signals[key] = self._probabilities(network, wave, centres).ravel()
+                for count in SHIFTS:
+                    space = hop(net.window, stride(net), count)
+                    signals[f"{key}/{count}"] = self._relevance(network, wave, space, None)
+        about = {
+            "rate": audio.SAMPLE_RATE,
+            "step": STEP,
+            "longest": LONGEST,
+            "shifts": SHIFTS,
+            "sounds": list(given),
+            "examples": EXAMPLES,
+            "networks": [
+                {
+                    "name": name,
+                    "classes": net.metadata.classes,
+                    "window": net.window,
+                    "stride": stride(net),
+                }
+                for name, net in self._networks.items()
+            ],
+        }
+        super().__init__(
+            data=pack(about, signals, fine=list(given)),
+            network=NETWORKS[0],
+            sound=next(iter(given)),
+            shifts=16,
+        )
+
+    def _probabilities(
+        self, network: str, wave: NDArray[np.float32], centres: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Probabilities of the classes in the windows around samples, (windows, classes)."""
+        net = self._networks[network]
+        frames = audio.frame(wave, net.window, centres - net.window // 2).astype(np.float64)
+        frames -= frames.mean(axis=1, keepdims=True)
+        deviation = frames.std(axis=1, keepdims=True)
+        frames = np.divide(frames, deviation, out=np.zeros_like(frames), where=deviation > 0)
+        with torch.no_grad():
+            return net(torch.from_numpy(frames.astype(np.float32))).softmax(-1).numpy()
+
+    def _relevance(
+        self, network: str, wave: NDArray[np.float32], hop: int, centres: tuple[int, int] | None
+    ) -> NDArray[np.float64]:
+        with warnings.catch_warnings():
+            # one shift shows what aliasing is: the explorer says so itself
+            warnings.filterwarnings("ignore", message="hop .* shares the factor")
+            return relevance_signal(self._networks[network], wave, hop, centres=centres)
+
+    def answer(self, question: dict[str, Any], buffers: list[bytes]) -> tuple[dict, list[bytes]]:
+        """Answer "probabilities" or "relevance" of the samples that came along, (samples,) float32.
+
+        The question names the network, and of its windows the first's centre, the hop between them
+        (samples) and their count.
+        """
+        ask = question.get("ask")
+        if ask not in ("probabilities", "relevance"):
+            return super().answer(question, buffers)
+        wave = np.frombuffer(buffers[0], dtype="<f4")
+        if len(wave) > LONGEST * audio.SAMPLE_RATE:
+            raise ValueError(
+                f"The sound lasts {len(wave) / audio.SAMPLE_RATE:.1f} s: cut it to {LONGEST:.0f} s."
+            )
+        network, first, hop = question["network"], int(question["first"]), int(question["hop"])
+        last = first + (int(question["count"]) - 1) * hop
+        found: NDArray
+        if ask == "probabilities":
+            found = self._probabilities(network, wave, np.arange(first, last + 1, hop))
+        else:
+            found = self._relevance(network, wave, hop, (first, last))
+        return {}, [found.astype("<f4").tobytes()]

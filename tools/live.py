@@ -1,0 +1,100 @@
+"""Write the networks that the page "Live" runs in its reader's browser: _build/assets/live.
+
+    python tools/live.py
+
+Each graph is held against torch on ten windows of synthetic vowels before it is written; what was
+written from the same weights and code stays as it is.
+"""
+
+import copy
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+
+import relviz
+from relviz import audio, export, networks, pretrained
+from relviz.corpora import synthetic
+from relviz.widgets.live import NETWORKS
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "_build" / "assets" / "live"
+MARK = ROOT / "_build" / "live.sha256"
+LIMIT = 1e-4
+"""Of the largest relevance: how far a graph may be from torch."""
+
+
+def windows(net: networks.RawWaveformCNN) -> torch.Tensor:
+    """Cut ten windows, standardised, (10, window), from vowels in the noise of a quiet room.
+
+    In one window of a thousand two values of a pooling all but tie, and the order of sums decides
+    which wins: torch itself differs there in single and double precision. Such are left out.
+    """
+    length, found = net.window, []
+    for number, (f0, *formants) in enumerate(synthetic.MEANS["F"].values()):
+        wave = synthetic.vowel(f0, formants, duration=1.0)
+        wave = wave + 1e-3 * np.random.default_rng(number).standard_normal(len(wave))
+        frame = audio.frame(wave, length, [1000 + 97 * number])[0]
+        found.append((frame - frame.mean()) / frame.std())
+    x = torch.tensor(np.array(found), dtype=torch.float32)
+    single = relviz.relevance(net, x)
+    double = relviz.relevance(copy.deepcopy(net).double(), x.double())
+    clear = (single - double).abs().amax(-1) <= LIMIT / 10 * double.abs().amax(-1)
+    return x[clear][:10]
+
+
+def check(name: str, graph: bytes, net: networks.RawWaveformCNN) -> str:
+    """Say how well a graph agrees with torch; end the program if it does not."""
+    x = windows(net)
+    if len(x) < 10:
+        sys.exit(f"only {len(x)} windows are clear enough to check {name}.onnx: add vowels.")
+    run = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    probabilities, winner, relevance = run.run(None, {"windows": x.numpy()})
+    with torch.no_grad():
+        expected = net(x).softmax(-1).numpy()
+    truth = relviz.relevance(net, x).numpy()
+    differences = np.abs(relevance - truth).max(axis=1) / np.abs(truth).max(axis=1)
+    off = float(differences.max())
+    apart = float(np.abs(probabilities - expected).max())
+    if off > LIMIT or apart > LIMIT or (winner != expected.argmax(1)).any():
+        sys.exit(
+            f"{name}.onnx is not the network: its relevance is {off:.1e} of the maximum and its "
+            f"probabilities {apart:.1e} from torch's; mend relviz/export.py."
+        )
+    return f"relevance within {off:.0e} of its maximum, probabilities within {apart:.0e}"
+
+
+def fingerprint() -> str:
+    """Hash what the graphs are made from."""
+    digest = hashlib.sha256()
+    weights = [pretrained.WEIGHTS / f"{pretrained.SEEDS[name][0]}.safetensors" for name in NETWORKS]
+    sources = [Path(module.__file__ or "") for module in (export, networks, pretrained)]
+    for path in [*weights, *sources, Path(__file__)]:
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def main() -> None:
+    """Write, or say that nothing changed."""
+    paths = {name: FOLDER / f"{name}.onnx" for name in NETWORKS}
+    made_from = fingerprint()
+    whole = all(path.is_file() for path in paths.values())
+    if whole and MARK.is_file() and MARK.read_text() == made_from:
+        print(f"The networks of the page Live are up to date: {FOLDER}")
+        return
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    MARK.unlink(missing_ok=True)
+    for name, path in paths.items():
+        net = relviz.load(name)
+        graph = export.guided_graph(net).SerializeToString()
+        said = check(name, graph, net)
+        path.write_bytes(graph)
+        print(f"{path}: {len(graph) / 1e6:.2f} MB, {said}")
+    MARK.write_text(made_from)
+
+
+if __name__ == "__main__":
+    main()
