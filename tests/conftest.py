@@ -21,3 +21,10 @@ def chrome() -> Iterator[webdriver.Chrome]:
     )
     yield driver
     driver.quit()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a browser shows does not hang on which recordings there are, so once is enough."""
+    for item in items:
+        if "chrome" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)

@@ -71,4 +71,4 @@ class ReluExplorer(Explorer):
             method: backprop.relevance(net, x, target=0, method=method).tolist()
             for method in get_args(backprop.Method)
         }
-        return {**found, "score": net(x).item()}, []
+        return {**found, "score": net(x).detach().item()}, []
