@@ -2,11 +2,9 @@
 (() => {
   const here = document.currentScript.src.replace(/[^/]*$/, "");
   globalThis.relvizAssets = here;
-  requirejs.config({
-    paths: {
-      anywidget: `${here}vendor/anywidget/index`,
-      // its fonts lie beside it
-      "@jupyter-widgets/html-manager/dist": `${here}vendor/html-manager`,
-    },
-  });
+  const paths = { anywidget: `${here}vendor/anywidget/index` };
+  // all of these come in one file, and look for their fonts beside where they think they lie
+  for (const name of ["base", "controls", "output", "html-manager", "html-manager/dist/libembed-amd"])
+    paths[`@jupyter-widgets/${name}`] = `${here}vendor/html-manager/${name.split("/").pop()}`;
+  requirejs.config({ paths });
 })();

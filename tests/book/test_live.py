@@ -23,6 +23,7 @@ from relviz.widgets.live import LONGEST, NETWORKS, STEP, LiveExplorer
 from tests.book.toc import ROOT
 from tests.widgets import conftest as harness
 from tests.widgets.conftest import module, show  # noqa: F401
+from tests.widgets.page import choose, control, pictures, played
 from tests.widgets.test_live import (
     OF_RECORDING,
     OF_RELEVANCE,
@@ -33,7 +34,6 @@ from tests.widgets.test_live import (
     said,
     where,
 )
-from tests.widgets.test_relevance import choose, control, pictures, played
 
 RATE = 16000
 ASSETS = ROOT / "_build" / "assets"

@@ -17,7 +17,7 @@ from relviz.corpora import synthetic
 from relviz.widgets import live
 from relviz.widgets.live import LONGEST, NETWORKS, SHIFTS, LiveExplorer
 from tests.widgets import conftest as harness
-from tests.widgets.test_relevance import changed, choose, control, pictures, played
+from tests.widgets.page import changed, choose, control, pictures, played
 from tools import browser
 
 RATE = 16000

@@ -9,6 +9,7 @@ from selenium.webdriver.common.keys import Keys
 import relviz
 from relviz import acoustics, corpora, networks
 from relviz.widgets.relevance import Recording, RelevanceExplorer, vowel
+from tests.widgets.page import changed, choose, control, played
 from tools import browser
 
 RATE = 16000
@@ -32,47 +33,6 @@ def nets():
 @pytest.fixture(scope="module")
 def explorer(recordings, nets):
     return RelevanceExplorer(recordings, nets, hops=HOPS)
-
-
-def control(page, label):
-    """The control that a label names, as a screen reader would find it."""
-    name = page.find_element(By.XPATH, f"//label[normalize-space()='{label}']")
-    inner = name.find_elements(By.TAG_NAME, "input")
-    return inner[0] if inner else page.find_element(By.ID, name.get_attribute("for"))
-
-
-def choose(page, label, value):
-    """Choose as with the keyboard: the events of a change."""
-    page.execute_script(
-        "arguments[0].value = arguments[1];"
-        "for (const e of ['input', 'change']) arguments[0].dispatchEvent(new Event(e));",
-        control(page, label),
-        str(value),
-    )
-
-
-def pictures(page):
-    """What every chart shows: title -> its pixels."""
-    return page.execute_script(
-        "return Object.fromEntries([...document.querySelectorAll('.relviz-chart')].map("
-        "(f) => [f.querySelector('figcaption').textContent, "
-        "f.querySelector('canvas').toDataURL()]))"
-    )
-
-
-def changed(page, act) -> set[str]:
-    before = pictures(page)
-    act()
-    after = pictures(page)
-    return {title for title in after if after[title] != before[title]}
-
-
-def played(page, name) -> np.ndarray:
-    page.execute_script("window.played.length = 0")
-    page.find_element(By.XPATH, f"//button[.='{name}']").click()
-    (samples,) = page.execute_script("return window.played")
-    page.find_element(By.XPATH, "//button[.='Stop']").click()
-    return np.array(samples)
 
 
 OF_RELEVANCE = {

@@ -13,8 +13,7 @@ from selenium.webdriver.common.keys import Keys
 import relviz
 from relviz.widgets import ReluExplorer
 from relviz.widgets.relu import COUNT, START, network
-from tests.widgets.test_relevance import choose, control
-from tests.widgets.test_wirtinger import connect
+from tests.widgets.page import choose, connect, control
 from tools import browser
 
 RULES = ("gradient", "deconvnet", "guided")

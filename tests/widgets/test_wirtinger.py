@@ -19,7 +19,7 @@ from selenium.webdriver.common.keys import Keys
 from relviz import spectral
 from relviz.widgets import ReluExplorer, WirtingerExplorer
 from relviz.widgets.wirtinger import LENGTHS, WINDOWS, autograd
-from tests.widgets.test_relevance import changed, choose, control
+from tests.widgets.page import changed, choose, connect, control
 from tools import browser
 
 SIGNAL = "Gradient f[n]: draw on it"
@@ -433,44 +433,6 @@ def test_the_kernel_compares_the_paper_form_alone_where_there_is_no_other(explor
 def test_the_kernel_refuses_another_question(explorer):
     with pytest.raises(ValueError, match="cannot answer 'weather'"):
         explorer.answer({"ask": "weather"}, [])
-
-
-ANOTHER = """
-const done = arguments[0];
-const heard = {};
-window.asked = [];
-const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
-const model = {
-  ...window.model,
-  on: (name, f) => (heard[name] ??= []).push(f),
-  send: (content, _, buffers = []) => asked.push([content, buffers.map(text)]),
-};
-window.reply = (content) => heard["msg:custom"].forEach((f) => f(content, []));
-const here = document.getElementById("here");
-here.replaceChildren();
-const script = document.createElement("script");
-script.type = "module";
-window.go = async (widget) => done(await widget.render({ model, el: here }) && null);
-script.textContent = 'import widget from "./widget.js"; window.go(widget);';
-document.body.append(script);
-"""
-
-
-def connect(page, explorer):
-    """Draw the explorer anew, with its real kernel's side; returns what carries messages across."""
-    page.execute_async_script(ANOTHER)
-
-    def carry():
-        sent = []
-        explorer.send = lambda content, buffers=None: sent.append(content)
-        for content, packed in page.execute_script("return asked.splice(0)"):
-            explorer._handle_custom_msg(content, [base64.b64decode(b) for b in packed])
-        del explorer.send
-        for content in sent:
-            page.execute_script("reply(arguments[0])", content)
-        return len(sent)
-
-    return carry
 
 
 @pytest.mark.parametrize("hop", [28, 64])
