@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 from selenium import webdriver
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.book.toc import ROOT
@@ -128,6 +130,21 @@ def test_every_control_changes_what_is_shown_or_played(chrome, site, page):
                 dead.append(name)
     assert not dead
     assert not browser.complaints(chrome)
+
+
+def test_every_control_is_reached_with_the_keyboard(chrome, page):
+    with browser.serve(HTML) as address:
+        open_(chrome, f"{address}/{page}.html", EXPLORERS[page])
+        for number in range(len(EXPLORERS[page])):
+            first, *others = chrome.execute_script(
+                "return [...document.querySelectorAll('.relviz')[arguments[0]]"
+                ".querySelectorAll('select, input, button')].filter((c) => !c.disabled)",
+                number,
+            )
+            chrome.execute_script("arguments[0].focus()", first)
+            for control in others:
+                ActionChains(chrome).send_keys(Keys.TAB).perform()
+                assert chrome.switch_to.active_element == control, label_of(chrome, control)
 
 
 def test_explorers_are_light(page):
