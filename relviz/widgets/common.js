@@ -390,6 +390,18 @@ export function heatmap(context, at, values, colour = magma) {
   context.drawImage(small, at.left, at.top, at.width, at.height);
 }
 
+/** The same for frames of a signal: column i is centred on i * `step`, so half of the first is cut. */
+export function frames(context, at, values, step) {
+  const left = at.x(-step / 2);
+  const right = at.x((values.length - 0.5) * step);
+  context.save();
+  context.beginPath();
+  context.rect(at.left, at.top, at.width, at.height);
+  context.clip();
+  heatmap(context, { ...at, left, width: right - left }, values);
+  context.restore();
+}
+
 /** Call move(x) with the pixel under a pressed pointer; the keyboard's way is a slider beside. */
 export function drag(canvas, move) {
   const follow = (event) => move(event.clientX - canvas.getBoundingClientRect().left, event.clientY - canvas.getBoundingClientRect().top, event);

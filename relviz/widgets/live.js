@@ -1,6 +1,6 @@
 // The live explorer: see live.py.
 import {
-  LEFT, RIGHT, axes, button, chart, choice, cursor, decode, drag, fileField, heatmap, legend, line,
+  LEFT, RIGHT, axes, button, chart, choice, cursor, decode, drag, fileField, frames, legend, line,
   magma, make, play, row, slider, status, stop, unpack, wave, whenKernel,
 } from "./common.js";
 import { decibels, f0Contour, formants, gcd, spectrogram } from "./dsp.js";
@@ -145,15 +145,7 @@ async function render({ model, el }) {
       }),
     inside: (context, box, samples) => {
       const { shares, space } = analysis(samples);
-      // the first column stands around time 0, so half of it lies before
-      const left = box.x(-space / 2 / rate);
-      const right = box.x(((shares.length - 0.5) * space) / rate);
-      context.save();
-      context.beginPath();
-      context.rect(box.left, box.top, box.width, box.height);
-      context.clip();
-      heatmap(context, { ...box, left, width: right - left }, shares);
-      context.restore();
+      frames(context, box, shares, space / rate);
     },
     cursor: "#7fd4ff",
   });

@@ -1,6 +1,6 @@
 // The relevance explorer: see relevance.py.
 import {
-  LEFT, RIGHT, axes, button, chart, choice, cursor, decode, drag, fileField, heatmap, legend, line,
+  LEFT, RIGHT, axes, button, chart, choice, cursor, decode, drag, fileField, frames, legend, line,
   make, number, play, row, slider, status, stop, tick, unpack, wave, whenKernel,
 } from "./common.js";
 import { decibels, envelope, frameAt, gcd, magnitude, spectrogram, taper } from "./dsp.js";
@@ -81,15 +81,7 @@ async function render({ model, el }) {
   const spectrograms = pair("Spectrogram", 170, (context, frame, samples) => {
     const box = axes(context, frame, { x: [0, duration()], y: [0, rate / 2000], xlabel: "Time (s)", ylabel: "kHz" });
     const { shares, step } = mapOf(samples);
-    // the first column stands around time 0, so half of it lies before
-    const left = box.x(-step / 2 / rate);
-    const right = box.x(((shares.length - 0.5) * step) / rate);
-    context.save();
-    context.beginPath();
-    context.rect(box.left, box.top, box.width, box.height);
-    context.clip();
-    heatmap(context, { ...box, left, width: right - left }, shares);
-    context.restore();
+    frames(context, box, shares, step / rate);
     cursor(context, box, at, "#7fd4ff");
   });
   const spectra = pair("Spectrum at the cursor", 170, (context, frame, samples, colour) => {
@@ -148,6 +140,14 @@ async function render({ model, el }) {
     const [mine, its] = [f0At(originalF0()), f0At(relevanceF0())].map(said);
     const where = `at ${at.toFixed(3)} s: ${mine} in the recording, ${its} in the relevance signal`;
     pitch.say(where);
+    const heard = [
+      `${says.value} by ${talker.value}, ${duration().toFixed(2)} s`,
+      `${network.value}, ${method.control.selectedOptions[0].text}, hop ${hop()}`,
+    ];
+    heard.forEach((text, i) => {
+      waves[i].say(`${text}; selected ${span.map((s) => s.toFixed(2)).join(" to ")} s`);
+      spectrograms[i].say(`${text}; cursor at ${at.toFixed(3)} s`);
+    });
     for (const [i, each] of spectra.entries()) {
       const samples = [original(), relevance()][i];
       if (!samples) continue;

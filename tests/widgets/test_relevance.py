@@ -112,6 +112,24 @@ def test_the_cursor_shows_the_spectrum_there(show, explorer, recordings):
     assert f"F0 {f0[np.abs(times - time).argmin()]:.0f} Hz in the recording" in said
 
 
+def test_every_picture_says_what_it_shows_now(show, explorer):
+    page = show(explorer)
+
+    def described():
+        pictures = page.find_elements(By.CSS_SELECTOR, ".relviz canvas")
+        return [picture.get_attribute("aria-label") for picture in pictures]
+
+    before = described()
+    assert len(before) == len(set(before)) == 7
+    assert "ah by m01" in before[0] and "trained, guided backpropagation, hop 97" in before[1]
+    choose(page, "Hop (samples)", 160)
+    choose(page, "Cursor", 0.1)
+    assert "hop 160" in described()[1] and "cursor at 0.100 s" in described()[3]
+    choose(page, "Selection to", 0.2)
+    assert "selected 0.00 to 0.20 s" in described()[0]
+    assert all(now != then for now, then in zip(described(), before, strict=True))
+
+
 def test_the_pointer_moves_the_cursor_and_selects(show, explorer):
     page = show(explorer)
 
