@@ -37,7 +37,7 @@ def spent(work: Callable[[], object], repeats: int) -> tuple[float, float, float
 
 def windows(repeats: int) -> None:
     """Time one batch of windows through the phone network."""
-    net = networks.build(networks.PHONES, classes=40, seed=0)
+    net = networks.build(networks.PHONE_CNN, classes=40, seed=0)
     x = torch.randn(BATCH, net.window, generator=torch.Generator().manual_seed(0))
 
     def forward() -> None:
@@ -51,7 +51,7 @@ def windows(repeats: int) -> None:
         from captum.attr import GuidedBackprop, Saliency
 
         guided = GuidedBackprop(net)  # it puts hooks on every module: last
-        plain = Saliency(networks.build(networks.PHONES, classes=40, seed=0))
+        plain = Saliency(networks.build(networks.PHONE_CNN, classes=40, seed=0))
         work["captum gradient"] = lambda: plain.attribute(x.requires_grad_(), 0, abs=False)
         work["captum guided"] = lambda: guided.attribute(x.requires_grad_(), 0)
     print(f"microseconds a window, batch {BATCH}, {torch.get_num_threads()} threads")
@@ -64,11 +64,11 @@ def rows() -> None:
     """Time one row of Table 2 in one process: five vowels of 93 talkers."""
     corpus = corpora.vowels()
     print(f"seconds a row of Table 2, one process ({corpus.source.origin})")
-    net: nn.Module = networks.build(networks.PHONES, classes=40, seed=0)
+    net: nn.Module = networks.build(networks.PHONE_CNN, classes=40, seed=0)
     signals = {
         "original recording": study.original,
-        "GBP, one window": study.Relevance(net, hop=None),
-        "GBP, hop 97": study.Relevance(net, hop=97),
+        "GBP, one window": study.Relevance(net, hop_length=None),
+        "GBP, hop 97": study.Relevance(net, hop_length=97),
     }
     for name, function in signals.items():
         start = time.perf_counter()

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from relviz.networks import PHONES, SPEAKERS, build
+from relviz.networks import PHONE_CNN, SPEAKER_CNN, build
 
 BATCH = 256
 
@@ -46,7 +46,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=10)
     repeats = parser.parse_args().repeats
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; windows a second")
-    for name, architecture, classes in (("phones", PHONES, 40), ("speakers", SPEAKERS, 36)):
+    for name, architecture, classes in (("phones", PHONE_CNN, 40), ("speakers", SPEAKER_CNN, 36)):
         variants = list(itertools.product((False, True), (False, True)))
         runs = [steps(architecture, classes, fast, bf16) for fast, bf16 in variants]
         for run in runs:

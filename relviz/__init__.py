@@ -1,27 +1,36 @@
 """relviz: see what a network that hears raw speech listens to.
 
-The rooms, ground floor first: `audio`, `networks`, `backprop`, `signals`, `spectral`, `filters`,
-`acoustics`, `controls`, `pretrained`, `export`, `images`, `corpora`, `training`, `studies`,
-`plots`, `widgets`, `cli`.
-Importing `relviz` is light: torch, numpy, scipy's FFT and safetensors only; librosa, parselmouth,
-pandas and matplotlib load where they are used.
+The rooms, ground floor first: `files`, `statistics`, `audio`, `networks`, `backprop`,
+`attributions`, `signals`, `spectral`, `filters`, `acoustics`, `controls`, `pretrained`, `export`,
+`images`, `corpora`, `tasks`, `training`, `studies`, `plots`, `widgets`, `cli`.
+Importing `relviz` loads nothing else: a room and what it needs load when they are first named.
 """
 
 import importlib
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from relviz.backprop import relevance
-from relviz.pretrained import load
-from relviz.signals import relevance_signal
-from relviz.spectral import spectral_relevance
+from relviz._errors import RelvizError
+
+if TYPE_CHECKING:  # what `__getattr__` brings, for type checkers and editors
+    from relviz.backprop import relevance
+    from relviz.pretrained import load
+    from relviz.signals import relevance_signal
+    from relviz.spectral import spectral_relevance
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["load", "relevance", "relevance_signal", "spectral_relevance"]
+__all__ = ["RelvizError", "load", "relevance", "relevance_signal", "spectral_relevance"]
 
+_FACE = {
+    "load": "pretrained",
+    "relevance": "backprop",
+    "relevance_signal": "signals",
+    "spectral_relevance": "spectral",
+}
 _ROOMS = (
     "acoustics",
     "audio",
+    "backprop",
     "controls",
     "corpora",
     "export",
@@ -30,14 +39,25 @@ _ROOMS = (
     "networks",
     "plots",
     "pretrained",
+    "signals",
+    "spectral",
     "studies",
     "training",
     "widgets",
 )
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     """Load a room when it is first named, as in `relviz.studies.vowels`."""
+    if name in _FACE:
+        value = getattr(importlib.import_module(f"relviz.{_FACE[name]}"), name)
+        globals()[name] = value
+        return value
     if name in _ROOMS:
         return importlib.import_module(f"relviz.{name}")
     raise AttributeError(f"module 'relviz' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public face and every room, loaded or not."""
+    return sorted({*globals(), *_FACE, *_ROOMS})

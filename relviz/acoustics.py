@@ -16,6 +16,7 @@ import scipy.signal
 from numpy.typing import ArrayLike, NDArray
 
 from relviz import audio
+from relviz._errors import ParameterError
 
 
 def f0_contour(
@@ -35,7 +36,7 @@ def f0_contour(
     Source: Boersma (1993), through praat-parselmouth.
     """
     if not 0 < floor < ceiling < np.inf or step <= 0:
-        raise ValueError(
+        raise ParameterError(
             f"floor {floor} Hz, ceiling {ceiling} Hz and step {step} s make no search: give 0 < "
             "floor < ceiling and a step above 0."
         )
@@ -128,7 +129,7 @@ def short_term_spectrum(
     """
     frame = _frames(wave, sample_rate, np.array([centre]), length, window)[0]
     if n_fft < len(frame):
-        raise ValueError(f"n_fft is {n_fft}, shorter than the frame's {len(frame)} samples.")
+        raise ParameterError(f"n_fft is {n_fft}, shorter than the frame's {len(frame)} samples.")
     return scipy.fft.rfftfreq(n_fft, 1 / sample_rate), np.abs(scipy.fft.rfft(frame, n_fft))
 
 
@@ -211,7 +212,7 @@ def shift_f0(
     (To Manipulation, Get resynthesis (overlap-add)).
     """
     if not 0 < factor < np.inf or not 0 < floor < ceiling < np.inf:
-        raise ValueError(
+        raise ParameterError(
             f"factor {factor}, floor {floor} Hz and ceiling {ceiling} Hz make no voice: give a "
             "factor above 0 and 0 < floor < ceiling."
         )
@@ -235,7 +236,7 @@ def notch(
     Raises ValueError for limits that are not in order within 0 and the Nyquist frequency.
     """
     if not 0 < low < high < sample_rate / 2:
-        raise ValueError(
+        raise ParameterError(
             f"no band from {low} to {high} Hz: give 0 < low < high < {sample_rate / 2:g} Hz."
         )
     sections = scipy.signal.butter(order, (low, high), "bandstop", fs=sample_rate, output="sos")
@@ -248,7 +249,7 @@ def _frames(
     """Windowed frames of `length` seconds around `centres` (seconds), zeros beyond the ends."""
     size = round(length * sample_rate)
     if np.ndim(wave) != 1 or size < 1 or len(centres) < 1:
-        raise ValueError(
+        raise ParameterError(
             f"wave has shape {np.shape(wave)}, frames {size} samples, and there are {len(centres)} "
             "of them: give one signal, (samples,), and at least one frame of one sample."
         )
@@ -262,5 +263,5 @@ def _sound(wave: ArrayLike, sample_rate: float) -> Any:
 
     samples = np.asarray(wave, dtype=np.float64)
     if samples.ndim != 1 or len(samples) == 0:
-        raise ValueError(f"wave has shape {samples.shape}: give one signal, (samples,).")
+        raise ParameterError(f"wave has shape {samples.shape}: give one signal, (samples,).")
     return parselmouth.Sound(samples, sampling_frequency=sample_rate)

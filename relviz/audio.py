@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from relviz._errors import RelvizError
+
 SAMPLE_RATE = 16000
 """Hz; every network of the book hears speech at this rate."""
 
 
-class AudioError(ValueError):
+class AudioError(RelvizError, ValueError):
     """Audio that cannot be used; the message names the culprit and the way out."""
 
 

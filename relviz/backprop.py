@@ -27,6 +27,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from relviz._errors import ParameterError
+
 Method = Literal["guided", "gradient", "deconvnet"]
 Target = int | Tensor | Callable[[Tensor], Tensor] | None
 
@@ -72,12 +74,14 @@ def relevance(
     Source: Muckenhirn et al. (2019), section 3.1; Springenberg et al. (2015), section 3.4.
     """
     if method not in get_args(Method):
-        raise ValueError(f"method {method!r} is unknown: use one of {', '.join(get_args(Method))}.")
+        raise ParameterError(
+            f"method {method!r} is unknown: use one of {', '.join(get_args(Method))}."
+        )
     if not isinstance(x, Tensor) or not x.is_floating_point():
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f"x is {kind}: give a floating point torch tensor.")
+        raise ParameterError(f"x is {kind}: give a floating point torch tensor.")
     if not torch.isfinite(x).all():
-        raise ValueError("x holds NaN or infinite values: repair the input first.")
+        raise ParameterError("x holds NaN or infinite values: repair the input first.")
     _refuse_training(net)
     with torch.inference_mode(False), torch.enable_grad():
         leaf = x.detach().clone().requires_grad_()
@@ -104,7 +108,7 @@ def _backward(score: Tensor, leaf: Tensor) -> Tensor:
         )
         if gradient is not None:
             return gradient
-    raise ValueError("the score does not depend on x through differentiable operations.")
+    raise ParameterError("the score does not depend on x through differentiable operations.")
 
 
 def _refuse_training(net: Any) -> None:
@@ -118,7 +122,7 @@ def _refuse_training(net: Any) -> None:
                 or getattr(layer, "n_power_iterations", 0)  # spectral normalisation
             )
             if getattr(layer, "training", False) and moves:
-                raise ValueError(
+                raise ParameterError(
                     f"the network is in training mode and its {type(layer).__name__} "
                     f"({name or 'root'}) would make relevance random or move its statistics: call "
                     "net.eval() first."
@@ -144,15 +148,17 @@ def _select(scores: Any, target: Target, given: torch.Size) -> Tensor:
     if callable(target) and not isinstance(target, Tensor):
         chosen = target(scores)
         if not isinstance(chosen, Tensor) or not chosen.is_floating_point():
-            raise ValueError("the target function must return a floating point tensor of scores.")
+            raise ParameterError(
+                "the target function must return a floating point tensor of scores."
+            )
         return _finite(chosen)
     if not isinstance(scores, Tensor) or scores.ndim == 0:
-        raise ValueError(
+        raise ParameterError(
             "the network does not return a tensor of class scores: give target a function that "
             "picks the score from what it returns."
         )
     if scores.ndim == 1 and len(given) > 1 and len(scores) == given[0]:
-        raise ValueError(
+        raise ParameterError(
             f"the network returns {len(scores)} scores for x of shape {tuple(given)}, one an item "
             "or one a class: give target a function, such as lambda scores: scores."
         )
@@ -161,7 +167,7 @@ def _select(scores: Any, target: Target, given: torch.Size) -> Tensor:
         index = scores.detach().argmax(dim=-1)
     elif isinstance(target, Tensor):
         if target.shape != items or target.is_floating_point() or target.dtype == torch.bool:
-            raise ValueError(
+            raise ParameterError(
                 f"target has shape {tuple(target.shape)} and dtype {target.dtype}: give one "
                 f"integer class for each item, shape {tuple(items)}."
             )
@@ -169,19 +175,21 @@ def _select(scores: Any, target: Target, given: torch.Size) -> Tensor:
     elif isinstance(target, numbers.Integral) and not isinstance(target, bool):
         index = torch.full(items, int(target), device=scores.device)
     else:
-        raise ValueError(
+        raise ParameterError(
             f"target is {target!r}: give None, an int, an integer tensor or a function of the "
             "scores."
         )
     if index.numel() and not (0 <= int(index.min()) and int(index.max()) < classes):
         wrong = int(index.max()) if int(index.max()) >= classes else int(index.min())
-        raise ValueError(f"target {wrong} is not one of the network's {classes} classes.")
+        raise ParameterError(f"target {wrong} is not one of the network's {classes} classes.")
     return _finite(scores.gather(-1, index.unsqueeze(-1)).squeeze(-1))
 
 
 def _finite(score: Tensor) -> Tensor:
     if not torch.isfinite(score).all():
-        raise ValueError("the network's score is NaN or infinite: look at its weights and input.")
+        raise ParameterError(
+            "the network's score is NaN or infinite: look at its weights and input."
+        )
     return score
 
 
@@ -250,12 +258,12 @@ def _inspect(root: Any, method: Method) -> None:
     for node in _nodes(root):
         name = node.name()
         if "DifferentiableGraph" in name or "CompiledFunction" in name or "CudnnRnn" in name:
-            raise ValueError(
+            raise ParameterError(
                 f"{method!r} cannot see the rectifiers inside {name.split('::')[-1]}: pass the "
                 "network as it was before torch.jit, torch.compile or cuDNN fused it."
             )
         if _is_late_relu(node, name):
-            raise ValueError(
+            raise ParameterError(
                 f"{method!r} met a ReLU written as {_plain(name)} in code that torch's function "
                 "modes do not reach (torch.ops, torch.export, another thread): write it as "
                 "torch.relu."
@@ -316,8 +324,8 @@ def _nodes(root: Any) -> Iterator[Any]:
                 stack.append(parent)
 
 
-def _refusal(method: str, activation: str) -> ValueError:
-    return ValueError(
+def _refusal(method: str, activation: str) -> ParameterError:
+    return ParameterError(
         f"{method!r} is defined for ReLU only and this network uses {activation}: use "
         "method='gradient', or replace the activation."
     )

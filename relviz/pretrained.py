@@ -11,6 +11,7 @@ from typing import Any
 import safetensors
 import torch
 
+from relviz._errors import MissingFileError, ParameterError
 from relviz.audio import SAMPLE_RATE
 from relviz.networks import Architecture, Conv, RawWaveformCNN
 from relviz.signals import Normalise
@@ -73,7 +74,7 @@ def load(network: str | Path = "phones") -> TrainedCNN:
             net = TrainedCNN(Architecture(convs=convs, **shape), metadata)
         net.load_state_dict(tensors)
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(
+        raise ParameterError(
             f"{path} holds no network of relviz's ({type(error).__name__}): name a file that "
             "`relviz train` wrote."
         ) from error
@@ -83,7 +84,7 @@ def load(network: str | Path = "phones") -> TrainedCNN:
 def replicates(network: str = "phones") -> tuple[TrainedCNN, ...]:
     """Return all training seeds of a shipped network, the one that goes by its name first."""
     if network not in SEEDS:
-        raise ValueError(f"{network!r} is not shipped: use one of {', '.join(SEEDS)}.")
+        raise ParameterError(f"{network!r} is not shipped: use one of {', '.join(SEEDS)}.")
     return tuple(load(name) for name in SEEDS[network])
 
 
@@ -95,7 +96,7 @@ def _path(network: str | Path) -> Path:
     path = Path(network)
     path = path / MODEL if path.is_dir() else path
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{path} is not there: name a .safetensors file, a run's folder, or one of "
             f"{', '.join(names)}."
         )

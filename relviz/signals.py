@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from relviz import audio
+from relviz._errors import ParameterError
 from relviz.backprop import Method, Target, relevance
 
 Normalise = Literal["window", "utterance", "none"]
@@ -33,7 +34,7 @@ Attribution = Callable[[Callable[[Tensor], Any], Tensor, Target], Tensor]
 def relevance_signal(
     net: Callable[[Tensor], Any],
     wave: ArrayLike,
-    hop: int = 97,
+    hop_length: int = 97,
     *,
     target: Target = None,
     method: Method | Attribution = "guided",
@@ -44,11 +45,11 @@ def relevance_signal(
     batch_size: int = 64,
     progress: bool = False,
 ) -> NDArray[np.float64]:
-    """Relevance of every sample of an utterance, averaged over windows `hop` samples apart.
+    """Relevance of every sample of an utterance, averaged over windows `hop_length` samples apart.
 
     net: any torch callable from (batch, window) samples to (batch, classes) scores.
     wave: (samples,) floating point, at the rate the network was trained on.
-    hop: samples between windows; it should share no factor with the network's stride.
+    hop_length: samples between windows; it should share no factor with the network's stride.
     target: as in `relevance` (None: the winning class of each window); not a tensor.
     method: as in `relevance`, or a function (net, windows, target) -> relevance of the windows'
         shape, such as another library's.
@@ -63,32 +64,37 @@ def relevance_signal(
     Returns (samples,) float64, each sample divided by the number of windows that cover it, 0 where
     none does. Windows that reach over the ends are filled with zeros.
     Raises ValueError for parameters that cannot be right and AudioError for a wave that is silent,
-    not finite or shorter than a window; warns once for a hop that shares a factor with the stride.
+    not finite or shorter than a window; warns once for a hop_length that shares a factor
+    with the stride.
     Source: Muckenhirn et al. (2019), section 3.2 (one window); the average over shifts is ours.
     """
     length = _window(net, window)
     samples = audio.check(wave, minimum=length)
-    if not isinstance(hop, (int, np.integer)) or hop < 1:
-        raise ValueError(f"hop is {hop!r}: give a whole number of samples, 1 or more.")
+    if not isinstance(hop_length, (int, np.integer)) or hop_length < 1:
+        raise ParameterError(
+            f"hop_length is {hop_length!r}: give a whole number of samples, 1 or more."
+        )
     if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}: give 1 window or more.")
+        raise ParameterError(f"batch_size is {batch_size}: give 1 window or more.")
     if normalise not in get_args(Normalise):
-        raise ValueError(f"normalise {normalise!r} is unknown: use window, utterance or none.")
+        raise ParameterError(f"normalise {normalise!r} is unknown: use window, utterance or none.")
     if scale not in get_args(Scale):
-        raise ValueError(f"scale {scale!r} is unknown: use rms or none.")
+        raise ParameterError(f"scale {scale!r} is unknown: use rms or none.")
     if isinstance(target, Tensor):
-        raise ValueError("target is a tensor: give one int for all windows, None or a function.")
+        raise ParameterError(
+            "target is a tensor: give one int for all windows, None or a function."
+        )
     first, last = centres if centres is not None else (0, len(samples) - 1)
     if not 0 <= first <= last < len(samples):
-        raise ValueError(
+        raise ParameterError(
             f"centres {(first, last)} do not lie in order within the {len(samples)} samples."
         )
-    if first + hop <= last:
-        _warn_aliasing(net, int(hop))
+    if first + hop_length <= last:
+        _warn_aliasing(net, int(hop_length))
 
     if normalise == "utterance":
         samples = _standardise(samples)
-    starts = np.arange(first, last + 1, hop) - length // 2
+    starts = np.arange(first, last + 1, hop_length) - length // 2
     before, after = max(0, -starts[0]), max(0, starts[-1] + length - len(samples))
     total = np.zeros(before + len(samples) + after)
     count = np.zeros_like(total)
@@ -101,7 +107,7 @@ def relevance_signal(
         if callable(method):
             relevances = method(net, inputs, target)
             if relevances.shape != inputs.shape:
-                raise ValueError(
+                raise ParameterError(
                     f"the method returned relevance of shape {tuple(relevances.shape)} for windows "
                     f"of shape {tuple(inputs.shape)}: it must keep the shape."
                 )
@@ -146,20 +152,20 @@ _STRIDED = (
 def _window(net: object, window: int | None) -> int:
     length = getattr(net, "window", None) if window is None else window
     if not isinstance(length, (int, np.integer)) or length < 1:
-        raise ValueError(
+        raise ParameterError(
             "the network does not say how many samples it hears: pass window=, e.g. window=4000."
         )
     return int(length)
 
 
-def _warn_aliasing(net: object, hop: int) -> None:
+def _warn_aliasing(net: object, hop_length: int) -> None:
     total = stride(net)
-    if gcd(total, hop) > 1:
-        # The text is the same for each hop and stride, so Python's default filter shows it once.
+    if gcd(total, hop_length) > 1:
+        # The text is the same for each hop and stride: Python's default filter shows it once.
         warnings.warn(
-            f"hop {hop} shares the factor {gcd(total, hop)} with the network's stride of {total}: "
-            "its grid keeps its phase from window to window, and images of the spectrum (aliasing) "
-            "stay in the relevance signal; take a hop without common factor, such as 97.",
+            f"hop_length {hop_length} shares the factor {gcd(total, hop_length)} with the network's "
+            f"stride of {total}: its grid keeps its phase from window to window, and images of the "
+            "spectrum (aliasing) stay in the relevance signal; take a hop_length without common factor, such as 97.",
             stacklevel=3,
         )
 

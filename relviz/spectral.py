@@ -23,6 +23,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
+from relviz._errors import ParameterError
+
 Form = Literal["paper", "exact"]
 
 
@@ -60,35 +62,39 @@ def one_sided_factor(n: int) -> NDArray[np.float64]:
 def stft_relevance(
     f: ArrayLike,
     window: ArrayLike,
-    hop: int,
+    hop_length: int,
     *,
     n_fft: int | None = None,
     form: Form = "paper",
 ) -> NDArray[np.complex128]:
     """Relevance of every STFT bin of x, given f = dy/dx.
 
-    f: (..., samples) real. window: (M,) real. hop: samples between frames. n_fft: DFT length, at
-    least M (default M); the window is then zero-padded on both sides. Frame m is centred on sample
-    m * hop, as `torch.stft` and `librosa.stft` have it with `center=True` and zeros beyond the
-    ends.
-    Returns g, (..., n_fft // 2 + 1, 1 + (samples - n_fft % 2) // hop) complex.
-    "exact" is what `torch.istft(X, n_fft, hop, window=window, length=samples)` passes back; it
-    raises ValueError where the windows leave a sample uncovered, since there x is not defined.
+    f: (..., samples) real. window: (M,) real. hop_length: samples between frames.
+    n_fft: DFT length, at least M (default M); the window is then zero-padded on both sides.
+    Frame m is centred on sample m * hop_length, as `torch.stft` and `librosa.stft` have it with `center=True` and zeros beyond
+    the ends.
+    Returns g, (..., n_fft // 2 + 1, 1 + (samples - n_fft % 2) // hop_length) complex.
+    "exact" is what `torch.istft(X, n_fft, hop_length, window=window, length=samples)` passes back;
+    it raises ValueError where the windows leave a sample uncovered, since there x is not defined.
     Source: Muckenhirn et al. (2019), end of section 3.2; Caracalla and Roebel (2017).
     """
     gradient = _real(f)
     _check(form)
     taper = _padded_window(window, n_fft)
-    if not isinstance(hop, (int, np.integer)) or hop < 1:
-        raise ValueError(f"hop is {hop!r}: give a whole number of samples, 1 or more.")
+    if not isinstance(hop_length, (int, np.integer)) or hop_length < 1:
+        raise ParameterError(
+            f"hop_length is {hop_length!r}: give a whole number of samples, 1 or more."
+        )
     samples, n = gradient.shape[-1], len(taper)
-    count = 1 + (samples - n % 2) // hop  # as torch.stft counts
+    count = 1 + (samples - n % 2) // hop_length  # as torch.stft counts
     if form == "exact":
-        gradient = gradient / _squared_windows(taper, hop, count, samples)
-    edges = [(0, 0)] * (gradient.ndim - 1) + [(n // 2, max(0, (count - 1) * hop + n - samples))]
+        gradient = gradient / _squared_windows(taper, hop_length, count, samples)
+    edges = [(0, 0)] * (gradient.ndim - 1) + [
+        (n // 2, max(0, (count - 1) * hop_length + n - samples))
+    ]
     padded = np.pad(gradient, edges)
     frames = np.lib.stride_tricks.sliding_window_view(padded, n, axis=-1)
-    frames = frames[..., : (count - 1) * hop + 1 : hop, :]
+    frames = frames[..., : (count - 1) * hop_length + 1 : hop_length, :]
     return np.swapaxes(dft_relevance(frames * taper, form), -1, -2)
 
 
@@ -97,14 +103,14 @@ def spectral_relevance(
     sample_rate: float,
     *,
     length: float = 0.025,
-    hop: float = 0.005,
+    step: float = 0.005,
     window: str = "hann",
     n_fft: int | None = None,
     form: Form = "paper",
 ) -> SpectralMap:
     """Spectral relevance map |g| of a relevance signal, in Hz and seconds.
 
-    f: (samples,), the gradient or relevance signal. sample_rate: Hz. length, hop: of the analysis
+    f: (samples,), the gradient or relevance signal. sample_rate: Hz. length, step: of the analysis
     window and between frames, in seconds (25 ms as in the paper). window: a name that
     `scipy.signal.get_window` knows. n_fft: DFT length in samples (default: the next fast length).
     Returns `SpectralMap(frequencies, times, magnitude)`.
@@ -114,14 +120,14 @@ def spectral_relevance(
 
     gradient = _real(f)
     if gradient.ndim != 1:
-        raise ValueError(f"f has shape {gradient.shape}: give one signal, (samples,).")
-    size, step = round(length * sample_rate), round(hop * sample_rate)
+        raise ParameterError(f"f has shape {gradient.shape}: give one signal, (samples,).")
+    size, hop_length = round(length * sample_rate), round(step * sample_rate)
     taper = scipy.signal.get_window(window, max(size, 1))
     n = scipy.fft.next_fast_len(size, real=True) if n_fft is None else n_fft
-    g = stft_relevance(gradient, taper, step, n_fft=n, form=form)
+    g = stft_relevance(gradient, taper, hop_length, n_fft=n, form=form)
     return SpectralMap(
         scipy.fft.rfftfreq(n, 1 / sample_rate),
-        np.arange(g.shape[-1]) * step / sample_rate,
+        np.arange(g.shape[-1]) * hop_length / sample_rate,
         np.abs(g),
     )
 
@@ -129,41 +135,42 @@ def spectral_relevance(
 def _real(f: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(f)
     if array.ndim == 0 or array.shape[-1] == 0 or np.iscomplexobj(array):
-        raise ValueError("f must be a real array with at least one sample along its last axis.")
+        raise ParameterError("f must be a real array with at least one sample along its last axis.")
     if not np.isfinite(array).all():
-        raise ValueError("f holds NaN or infinite values: repair the gradient first.")
+        raise ParameterError("f holds NaN or infinite values: repair the gradient first.")
     return array.astype(np.float64)
 
 
 def _check(form: str) -> None:
     if form not in get_args(Form):
-        raise ValueError(f"form {form!r} is unknown: use paper or exact.")
+        raise ParameterError(f"form {form!r} is unknown: use paper or exact.")
 
 
 def _padded_window(window: ArrayLike, n_fft: int | None) -> NDArray[np.float64]:
     """The window in the middle of n_fft samples, where `torch.stft` puts it."""
     taper = np.asarray(window, dtype=np.float64)
     if taper.ndim != 1 or len(taper) == 0 or not np.isfinite(taper).all():
-        raise ValueError("window must be a one-dimensional array of finite values.")
+        raise ParameterError("window must be a one-dimensional array of finite values.")
     n = len(taper) if n_fft is None else n_fft
     if n < len(taper):
-        raise ValueError(f"n_fft is {n}, shorter than the window's {len(taper)} samples.")
+        raise ParameterError(f"n_fft is {n}, shorter than the window's {len(taper)} samples.")
     left = (n - len(taper)) // 2
     return np.pad(taper, (left, n - len(taper) - left))
 
 
 def _squared_windows(
-    taper: NDArray[np.float64], hop: int, count: int, samples: int
+    taper: NDArray[np.float64], hop_length: int, count: int, samples: int
 ) -> NDArray[np.float64]:
     """Sum over frames of the squared window at every sample, (samples,), by which istft divides."""
     n = len(taper)
-    total = np.zeros(n + max((count - 1) * hop, samples))
+    total = np.zeros(n + max((count - 1) * hop_length, samples))
     for m in range(count):
-        total[m * hop : m * hop + n] += taper**2
+        total[m * hop_length : m * hop_length + n] += taper**2
     total = total[n // 2 : n // 2 + samples]
     if total.min() < 1e-11:  # torch.istft's own limit
-        raise ValueError(
-            f"windows of {n} samples every {hop} leave sample {int(total.argmin())} uncovered: the "
-            "exact form needs a smaller hop or a window that does not vanish there."
+        raise ParameterError(
+            f"windows of {n} samples every {hop_length} leave sample {int(total.argmin())} "
+            "uncovered: "
+            "the exact form needs a smaller hop or a window that does not vanish there."
         )
     return total

@@ -144,7 +144,7 @@ def test_every_way_to_write_a_relu(rectifier, space):
 
 
 def test_the_phone_network_equals_layer_by_layer():
-    net = networks.build(networks.PHONES, classes=7, seed=0).double()
+    net = networks.build(networks.PHONE_CNN, classes=7, seed=0).double()
     layers = []
     for module in [*net.features, *net.classifier]:
         if isinstance(module, nn.Conv1d):
@@ -214,7 +214,7 @@ def test_leading_shapes():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_dtypes(dtype):
-    net = networks.build(networks.PHONES, classes=4, seed=0).to(dtype)
+    net = networks.build(networks.PHONE_CNN, classes=4, seed=0).to(dtype)
     x = torch.randn(2, 4000, generator=torch.Generator().manual_seed(0)).to(dtype)
     found = backprop.relevance(net, x)
     assert found.dtype == dtype and found.shape == x.shape and found.device == x.device
@@ -227,7 +227,7 @@ def test_dtypes(dtype):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("method", METHODS)
 def test_cuda_equals_cpu(method):
-    net = networks.build(networks.PHONES, classes=4, seed=0).double()
+    net = networks.build(networks.PHONE_CNN, classes=4, seed=0).double()
     x = torch.randn(2, 4000, dtype=torch.float64)
     on_cpu = backprop.relevance(net, x, 1, method)
     on_cuda = backprop.relevance(net.cuda(), x.cuda(), 1, method)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from relviz import __version__, cli
-from relviz.networks import PHONES, SPEAKERS
+from relviz.networks import PHONE_CNN, SPEAKER_CNN
 from relviz.studies import vowels as study
 
 
@@ -58,10 +58,10 @@ def test_trained_networks_stand_beside_controls_of_their_own_shape(monkeypatch, 
     assert cli.main([*few, "phones"]) == 0
     for name, count in (("phones", 3), ("phones-shuffled", 3), ("untrained", 2)):
         assert len(seen[f"{name}, GBP, hop 97"]) == len(seen[f"{name}, gradient, hop 97"]) == count
-    assert seen["untrained, GBP, hop 97"][0].net.architecture == PHONES
+    assert seen["untrained, GBP, hop 97"][0].net.architecture == PHONE_CNN
     seen.clear()
     assert cli.main([*few, "speakers"]) == 0
-    assert seen["untrained, GBP, hop 97"][0].net.architecture == SPEAKERS
+    assert seen["untrained, GBP, hop 97"][0].net.architecture == SPEAKER_CNN
     assert "phones-shuffled, GBP, hop 97" not in seen
     capsys.readouterr()
     assert "one at a time" in refused([*few, "phones", "--network", "speakers"], capsys)

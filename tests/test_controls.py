@@ -18,7 +18,7 @@ rng = np.random.default_rng(9)
 
 @pytest.fixture(scope="module")
 def net():
-    return networks.build(networks.PHONES, 5, seed=3)
+    return networks.build(networks.PHONE_CNN, 5, seed=3)
 
 
 @pytest.fixture(scope="module")

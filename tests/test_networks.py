@@ -9,24 +9,24 @@ from hypothesis import strategies as st
 from torch import nn
 
 from relviz import networks
-from relviz.networks import PHONES, SPEAKERS, Architecture, Conv
+from relviz.networks import PHONE_CNN, SPEAKER_CNN, Architecture, Conv
 
 
 def test_table_1():
-    assert [(c.kernel_size, c.stride, c.filters) for c in PHONES.convs] == [
+    assert [(c.kernel_size, c.stride, c.filters) for c in PHONE_CNN.convs] == [
         (30, 10, 80),
         (7, 1, 60),
         (7, 1, 60),
     ]
-    assert [(c.kernel_size, c.stride, c.filters) for c in SPEAKERS.convs] == [
+    assert [(c.kernel_size, c.stride, c.filters) for c in SPEAKER_CNN.convs] == [
         (30, 10, 80),
         (10, 1, 80),
     ]
-    assert (PHONES.hidden, SPEAKERS.hidden) == (1024, 100)
-    assert (PHONES.window, SPEAKERS.window) == (4000, 8000)
+    assert (PHONE_CNN.hidden, SPEAKER_CNN.hidden) == (1024, 100)
+    assert (PHONE_CNN.window, SPEAKER_CNN.window) == (4000, 8000)
 
 
-@pytest.mark.parametrize("architecture", [PHONES, SPEAKERS])
+@pytest.mark.parametrize("architecture", [PHONE_CNN, SPEAKER_CNN])
 def test_conv_then_pool_then_relu(architecture):
     net = networks.build(architecture, classes=40)
     kinds = [nn.Conv1d, nn.MaxPool1d, nn.ReLU] * len(architecture.convs) + [nn.Flatten]
@@ -59,7 +59,7 @@ def test_channels_last_is_the_same_convolution(channels, filters, kernel_size, s
         expected = nn.functional.conv1d(x, ours.weight, ours.bias, stride)
 
 
-@pytest.mark.parametrize("architecture", [PHONES, SPEAKERS])
+@pytest.mark.parametrize("architecture", [PHONE_CNN, SPEAKER_CNN])
 def test_any_leading_shape(architecture):
     net = networks.build(architecture, classes=5, seed=0)
     x = torch.randn(2, 3, architecture.window)
@@ -70,7 +70,7 @@ def test_any_leading_shape(architecture):
 
 
 def test_refuses_another_length():
-    net = networks.build(PHONES, classes=5)
+    net = networks.build(PHONE_CNN, classes=5)
     with pytest.raises(ValueError, match=r"windows of 4000 samples, not \(2, 3999\)"):
         net(torch.zeros(2, 3999))
     with pytest.raises(ValueError, match="leaves 12 for conv2, whose kernel needs 20"):
@@ -78,7 +78,7 @@ def test_refuses_another_length():
 
 
 def test_phone_geometry_by_hand():
-    layers = networks.geometry(PHONES)
+    layers = networks.geometry(PHONE_CNN)
     assert [(x.name, x.length, x.receptive_field, x.step) for x in layers] == [
         ("conv1", 398, 30, 10),
         ("pool1", 132, 50, 30),
@@ -126,9 +126,12 @@ def test_seeds_fix_the_weights_and_nothing_else():
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    a = networks.build(PHONES, classes=3, seed=0)
+    a = networks.build(PHONE_CNN, classes=3, seed=0)
     assert torch.equal(torch.rand(1), expected)
-    b, c = networks.build(PHONES, classes=3, seed=0), networks.build(PHONES, classes=3, seed=1)
+    b, c = (
+        networks.build(PHONE_CNN, classes=3, seed=0),
+        networks.build(PHONE_CNN, classes=3, seed=1),
+    )
     assert torch.equal(a.filters, b.filters) and not torch.equal(a.filters, c.filters)
     assert a.filters.shape == (80, 30) and not a.filters.requires_grad
 
@@ -162,6 +165,6 @@ def test_until_gives_each_layer_in_turn():
 
 
 def test_until_refuses_a_layer_that_is_not_there():
-    net = networks.build(SPEAKERS, classes=3, seed=0)
+    net = networks.build(SPEAKER_CNN, classes=3, seed=0)
     with pytest.raises(ValueError, match="there is no layer 'relu3': use one of conv1, conv2, hid"):
         networks.Until(net, "relu3")

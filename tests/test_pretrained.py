@@ -27,7 +27,7 @@ def test_what_is_shipped_is_what_can_be_loaded():
 def test_a_shipped_network(name):
     net = load(name)
     speakers = name.startswith("speakers")
-    assert net.architecture == (networks.SPEAKERS if speakers else networks.PHONES)
+    assert net.architecture == (networks.SPEAKER_CNN if speakers else networks.PHONE_CNN)
     assert not net.training and {p.dtype for p in net.parameters()} == {torch.float32}
     assert all(torch.isfinite(p).all() for p in net.parameters())
     classes = net.metadata.classes

@@ -63,7 +63,7 @@ def test_overlap_add_written_out(normalise, scale, centres):
 
 
 def test_one_window_is_the_relevance_of_that_window():
-    net, wave = networks.build(networks.PHONES, classes=5, seed=0), tone().astype(np.float32)
+    net, wave = networks.build(networks.PHONE_CNN, classes=5, seed=0), tone().astype(np.float32)
     found = signals.relevance_signal(
         net, wave, centres=(3000, 3000), normalise="none", scale="none", method="gradient", target=2
     )
@@ -82,8 +82,8 @@ def images(signal, step=10):
 
 
 def test_a_coprime_hop_cancels_the_images_of_the_stride():
-    net, wave = networks.build(networks.PHONES, classes=5, seed=0), tone(9000)
-    with pytest.warns(UserWarning, match="hop 160 shares the factor 10 .* stride of 270"):
+    net, wave = networks.build(networks.PHONE_CNN, classes=5, seed=0), tone(9000)
+    with pytest.warns(UserWarning, match="hop_length 160 shares the factor 10 .* stride of 270"):
         aliased = signals.relevance_signal(net, wave, 160, centres=(3000, 6000))[3000:6000]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -103,8 +103,8 @@ def test_the_warning_comes_once():
 @pytest.mark.parametrize(
     ("net", "expected"),
     [
-        (networks.build(networks.PHONES, classes=2), 270),
-        (networks.build(networks.SPEAKERS, classes=2), 90),
+        (networks.build(networks.PHONE_CNN, classes=2), 270),
+        (networks.build(networks.SPEAKER_CNN, classes=2), 90),
         (tiny(), 6),
         (nn.Sequential(nn.Conv2d(1, 1, (5, 1), (4, 1)), nn.MaxPool2d((2, 1))), 8),
         (lambda x: x, 1),
@@ -177,8 +177,8 @@ REFUSED = {
     "the waveform has 30 samples, fewer than the 40": dict(wave=tone(30)),
     "the waveform is silent": dict(wave=np.zeros(200)),
     "the waveform holds 200 samples that are NaN": dict(wave=np.full(200, np.nan)),
-    "hop is 0: give a whole number of samples": dict(hop=0),
-    "hop is 1.5: give a whole number": dict(hop=1.5),
+    "hop_length is 0: give a whole number of samples": dict(hop_length=0),
+    "hop_length is 1.5: give a whole number": dict(hop_length=1.5),
     "normalise 'all' is unknown: use window, utterance or none": dict(normalise="all"),
     "batch_size is 0: give 1 window or more": dict(batch_size=0),
     "scale 'max' is unknown: use rms or none": dict(scale="max"),

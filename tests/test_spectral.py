@@ -169,7 +169,9 @@ REFUSED = {
     "f must be a real array with at least one": lambda: spectral.dft_relevance([]),
     "f holds NaN": lambda: spectral.dft_relevance([1.0, np.nan]),
     "form 'right' is unknown: use paper or exact": lambda: spectral.dft_relevance([1.0], "right"),
-    "hop is 0: give a whole number": lambda: spectral.stft_relevance(np.ones(9), np.ones(4), 0),
+    "hop_length is 0: give a whole number": lambda: spectral.stft_relevance(
+        np.ones(9), np.ones(4), 0
+    ),
     "window must be a one-dimensional": lambda: spectral.stft_relevance(np.ones(9), [[1.0]], 1),
     "n_fft is 3, shorter than the window's 4": lambda: spectral.stft_relevance(
         np.ones(9), np.ones(4), 2, n_fft=3

@@ -96,7 +96,7 @@ def trials(runs: Path) -> Iterator[tuple[str, str, Signals, dict[str, Any]]]:
     nets: dict[str, list[Any]] = {
         "shipped": list(pretrained.replicates("phones")),
         "shuffled labels": list(pretrained.replicates("phones-shuffled")),
-        "untrained": [networks.build(networks.PHONES, 40, seed) for seed in SEEDS],
+        "untrained": [networks.build(networks.PHONE_CNN, 40, seed) for seed in SEEDS],
     }
     both = ("guided", "gradient")
 
@@ -106,20 +106,20 @@ def trials(runs: Path) -> Iterator[tuple[str, str, Signals, dict[str, Any]]]:
     yield "control", "original recording", {"original": [vowels.original]}, {}
     yield "control", "white noise", {"original": [vowels.noise]}, {}
     for name, some in nets.items():
-        for label, options in (("hop 97", {}), ("one window", {"hop": None})):
+        for label, options in (("hop 97", {}), ("one window", {"hop_length": None})):
             yield "network", f"{name}, {label}", {m: signals(some, m, **options) for m in both}, {}
     # from here on every third talker must do
     for name, some in trained(runs):
         yield "training", name, {m: signals(some, m) for m in both}, {"every": 3}
     for name, some in nets.items():
         yield "shifts", f"{name}, hop 97", {m: signals(some, m) for m in both}, {"every": 3}
-        dense = {"gradient": signals(some, "gradient", hop=7)}
+        dense = {"gradient": signals(some, "gradient", hop_length=7)}
         yield "shifts", f"{name}, hop 7", dense, {"every": 3}
         if name == "shuffled labels":
             continue
         for label, options in (
-            ("hop 160", {"hop": 160}),
-            ("hop 61", {"hop": 61}),
+            ("hop 160", {"hop_length": 160}),
+            ("hop 61", {"hop_length": 61}),
             ("over 60 ms to each side", {"reach": 0.06}),
             ("over 240 ms to each side", {"reach": 0.24}),
             ("target: the true phone", {"target": "true"}),

@@ -12,12 +12,14 @@ from pathlib import Path
 import requests
 from tqdm.auto import tqdm
 
+from relviz._errors import RelvizError
+
 CHUNK = 1 << 16
 TIMEOUT = 60
 """Seconds without a byte after which a download counts as broken."""
 
 
-class ArchiveError(ValueError):
+class ArchiveError(RelvizError, ValueError):
     """An archive that does not hold the listed files; the message is the sentence's beginning."""
 
 

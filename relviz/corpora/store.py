@@ -20,6 +20,7 @@ import pooch  # type: ignore[import-untyped]
 import requests
 from tqdm.auto import tqdm
 
+from relviz._errors import RelvizError
 from relviz.corpora import archive
 
 VARIABLE = "RELVIZ_DATA"
@@ -51,7 +52,7 @@ RETRIES = 2
 PARALLEL = 8
 
 
-class CorpusError(RuntimeError):
+class CorpusError(RelvizError, RuntimeError):
     """Recordings that are missing, wrong or out of reach; one sentence with the way out."""
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -159,17 +160,17 @@ def vowel(
         bandwidths = tuple(40 + 0.04 * formant for formant in formants)
     bandwidths = tuple(map(float, bandwidths))
     if not 20 <= f0 <= 1000:
-        raise ValueError(f"f0 is {f0} Hz: give a voice between 20 and 1000 Hz.")
+        raise ParameterError(f"f0 is {f0} Hz: give a voice between 20 and 1000 Hz.")
     if not 0.1 <= duration <= 60:
-        raise ValueError(f"duration is {duration} s: give 0.1 to 60 seconds.")
+        raise ParameterError(f"duration is {duration} s: give 0.1 to 60 seconds.")
     ladder = (0.0, *formants, sample_rate / 2)
     if not formants or not all(low < high for low, high in itertools.pairwise(ladder)):
-        raise ValueError(
+        raise ParameterError(
             f"formants are {formants}: give at least one, rising, between 0 and half of the sample "
             f"rate ({sample_rate / 2:g} Hz)."
         )
     if len(bandwidths) != len(formants) or not min(bandwidths) > 0:
-        raise ValueError(
+        raise ParameterError(
             f"bandwidths are {bandwidths}: give one above 0 Hz for each of the {len(formants)} "
             "formants."
         )
@@ -295,13 +296,13 @@ def _speak(text: str, voice: str, language: str) -> Sentence:
     from parselmouth.praat import call
 
     if not any(character.isalnum() for character in text):
-        raise ValueError(f"The text {text!r} has nothing to speak: give words.")
+        raise ParameterError(f"The text {text!r} has nothing to speak: give words.")
     if voice not in voices():
-        raise ValueError(f"There is no voice {voice!r}: choose from {', '.join(voices())}.")
+        raise ParameterError(f"There is no voice {voice!r}: choose from {', '.join(voices())}.")
     try:
         synthesiser = call("Create SpeechSynthesizer", language, voice)
     except parselmouth.PraatError as error:
-        raise ValueError(
+        raise ParameterError(
             f"Praat's synthesiser has no language {language!r}: take 'English (America)' or "
             "'English (Great Britain)'."
         ) from error
@@ -367,7 +368,7 @@ def _to_cmu(
     phones = []
     for start, end, label in spans:
         if label not in CMU:
-            raise ValueError(
+            raise ParameterError(
                 f"The phone {label!r} in {text!r} has no CMU class: use an English text and voice, "
                 "or add it to relviz.corpora.synthetic.CMU."
             )

@@ -55,7 +55,7 @@ TO_39 = {
 }  # fmt: skip
 """The 48 phones to the 39 that results are counted in (the same article)."""
 
-PHONES = (*sorted(set(TO_39.values()) - {"sil"}), "sil")
+PHONES_39 = (*sorted(set(TO_39.values()) - {"sil"}), "sil")
 """The 39 classes, silence last: the `phones` of `relviz.corpora.speech.frame_labels`."""
 
 

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from relviz._errors import ParameterError
+
 PENALTIES = tuple(10.0 ** np.arange(-2, 7))
 """Candidates for the weight of the ridge; each fold chooses by generalised cross-validation."""
 
@@ -42,14 +44,16 @@ def probe(
     x, y = np.asarray(units, dtype=np.float64), np.asarray(values, dtype=np.float64)
     names = {name: i for i, name in enumerate(sorted(set(talkers)))}
     if x.ndim != 2 or y.ndim not in (1, 2) or not len(x) == len(y) == len(talkers):
-        raise ValueError(
+        raise ParameterError(
             f"units {x.shape}, values {y.shape} and {len(talkers)} talkers do not fit: give one "
             "row of each for every token."
         )
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise ValueError("units or values hold NaN: leave these tokens out.")
+        raise ParameterError("units or values hold NaN: leave these tokens out.")
     if not 2 <= folds <= len(names):
-        raise ValueError(f"{len(names)} talkers make no {folds} folds: give 2 to as many folds.")
+        raise ParameterError(
+            f"{len(names)} talkers make no {folds} folds: give 2 to as many folds."
+        )
     fold = np.array([names[talker] % folds for talker in talkers])
     read = np.empty_like(y)
     for k in range(folds):

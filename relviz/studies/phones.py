@@ -18,6 +18,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from relviz import acoustics, audio, corpora
+from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import (
     PHONES,
@@ -77,7 +78,9 @@ def unheard(speakers: Iterable[str], seconds: float = 30.0, root: str | None = N
     """
     wanted = tuple(dict.fromkeys(speakers))
     if not wanted or seconds <= 0:
-        raise ValueError(f"{len(wanted)} speakers, {seconds} s: give some speakers and some time.")
+        raise ParameterError(
+            f"{len(wanted)} speakers, {seconds} s: give some speakers and some time."
+        )
     found = _recordings(root)
     known = [e for e in (found.utterances if found else ()) if e.speaker in wanted and e.text]
     if found is not None and known:
@@ -175,7 +178,7 @@ def posteriors(
     Raises AudioError for a wave that `relviz.audio.check` refuses, ValueError for a bad step.
     """
     if step < 1 or batch_size < 1:
-        raise ValueError(f"step is {step} and batch_size {batch_size}: give 1 or more.")
+        raise ParameterError(f"step is {step} and batch_size {batch_size}: give 1 or more.")
     if normalise is None:
         normalise = net.metadata.normalise if isinstance(net, TrainedCNN) else "window"
     samples = audio.check(wave).astype(np.float64)
@@ -241,7 +244,7 @@ def confusion(frames: pd.DataFrame, groups: Mapping[str, Sequence[str]] = GROUPS
     names = group_of(groups)
     strangers = sorted(set(frames["phone"]).union(frames["found"]) - set(names))
     if strangers:
-        raise ValueError(f"{', '.join(strangers)} is in no group: add it to groups.")
+        raise ParameterError(f"{', '.join(strangers)} is in no group: add it to groups.")
     said, found = frames["phone"].map(names), frames["found"].map(names)
     counts = pd.crosstab(said, found).reindex(index=[*groups], columns=[*groups], fill_value=0)
     return counts.div(counts.sum(axis=1).replace(0, np.nan), axis=0)
@@ -298,7 +301,7 @@ def contours(
     Raises ValueError for signals of different lengths.
     """
     if len({np.shape(signal) for signal in signals.values()}) != 1:
-        raise ValueError("signals must be one or more, all of the same length.")
+        raise ParameterError("signals must be one or more, all of the same length.")
     found = {
         name: acoustics.f0_contour(signal, SAMPLE_RATE, floor=floor, ceiling=ceiling, step=step)
         for name, signal in signals.items()
@@ -356,7 +359,7 @@ def harmonic_contrast(
     Raises ValueError for an f0 without a harmonic up to `highest`.
     """
     if not 0 < f0 <= highest:
-        raise ValueError(f"f0 is {f0} Hz: give one above 0 and at most {highest:g} Hz.")
+        raise ParameterError(f"f0 is {f0} Hz: give one above 0 and at most {highest:g} Hz.")
     size = round(length * SAMPLE_RATE)
     start = round(centre * SAMPLE_RATE) - size // 2
     frame = audio.frame(np.asarray(signal, dtype=np.float64), size, [start])[0]

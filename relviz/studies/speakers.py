@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from relviz import acoustics, audio, corpora
+from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import PHONES, Alignment, CorpusError, Utterance
 from relviz.training import score
@@ -126,7 +127,7 @@ def f_ratio(means: ArrayLike, variances: ArrayLike) -> NDArray[np.float64]:
     between = np.asarray(means, dtype=np.float64)
     within = np.asarray(variances, dtype=np.float64)
     if between.ndim != 2 or between.shape != within.shape or len(between) < 2:
-        raise ValueError(
+        raise ParameterError(
             f"means are {between.shape} and variances {within.shape}: give (speakers, bands) of at "
             "least two speakers for both."
         )
@@ -161,7 +162,7 @@ def one_more(
     """
     x = np.asarray(values, dtype=np.float64)
     if x.ndim < 1 or len(x) < 2:
-        raise ValueError("one network does not say how networks differ: give two or more.")
+        raise ParameterError("one network does not say how networks differ: give two or more.")
     quantile = stats.t.ppf(0.5 + confidence / 2, len(x) - 1)
     half = quantile * x.std(axis=0, ddof=1) * np.sqrt(1 + 1 / len(x))
     return x.mean(axis=0), x.mean(axis=0) - half, x.mean(axis=0) + half
@@ -178,7 +179,7 @@ def f0_agreement(
     Source: figure 6 of Muckenhirn et al. (2019), as a number.
     """
     if np.shape(wave) != np.shape(signal):
-        raise ValueError(
+        raise ParameterError(
             f"the wave has shape {np.shape(wave)}, the signal {np.shape(signal)}: give both whole."
         )
     times, true = acoustics.f0_contour(wave, SAMPLE_RATE)
@@ -201,7 +202,7 @@ def phones_between(
     inside = [span for span in alignment if span.start >= start and span.end <= end]
     labels = [span.label for span in inside if span.label != PHONES[-1]]
     if not labels:
-        raise ValueError(f"no phone lies within {start} to {end} s: take a longer stretch.")
+        raise ParameterError(f"no phone lies within {start} to {end} s: take a longer stretch.")
     return inside[0].start, inside[-1].end, labels
 
 
@@ -261,7 +262,7 @@ def recognition(
     differ or there are fewer than two.
     """
     if len(said) < 2 or any(len(several) != len(said) for several in signals.values()):
-        raise ValueError(
+        raise ParameterError(
             f"there are {len(said)} texts for {[len(each) for each in signals.values()]} signals: "
             "give two stretches or more, and every signal of each."
         )
@@ -316,5 +317,5 @@ def _bands(frequencies: NDArray, power: NDArray, edges: ArrayLike) -> NDArray[np
     members = place == np.arange(len(limits) - 1)[:, None]
     if not members.any(axis=1).all():
         step = frequencies[1] - frequencies[0]
-        raise ValueError(f"a band is narrower than the {step:g} Hz from bin to bin: widen it.")
+        raise ParameterError(f"a band is narrower than the {step:g} Hz from bin to bin: widen it.")
     return power @ (members / members.sum(axis=1, keepdims=True)).T

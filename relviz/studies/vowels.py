@@ -23,6 +23,7 @@ from scipy import stats
 from torch import Tensor
 
 from relviz import acoustics, networks
+from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 from relviz.backprop import Method
 from relviz.corpora import TABLE2, Vowel, VowelCorpus, vowels
@@ -83,31 +84,32 @@ def noise(wave: NDArray[np.float32], centre: int) -> NDArray[np.float64]:
 class Relevance:
     """A network's relevance signal as a `SignalFunction`.
 
-    hop: samples between windows whose centres lie within +-reach seconds of the steady state; None
-    takes the one window that is centred there, as the paper does. target: the class to explain;
+    hop_length: samples between windows whose centres lie within +-reach seconds of the steady
+    state; None takes the one window that is centred there, as the paper does. target: the class to
+    explain;
     None, the winning one of every window. normalise: None, as the network was trained, if its
     metadata say so, else per window.
     """
 
     net: Callable[[Tensor], Any] = field(repr=False)
     method: Method | Attribution = "guided"
-    hop: int | None = 97
+    hop_length: int | None = 97
     reach: float = 0.12
     target: int | None = None
     normalise: Normalise | None = None
 
     def __call__(self, wave: NDArray[np.float32], centre: int) -> NDArray[np.float64]:
-        hop, centres = 97, (centre, centre)
-        if self.hop is not None:
-            hop, reach = self.hop, round(self.reach * SAMPLE_RATE)
+        hop_length, centres = 97, (centre, centre)
+        if self.hop_length is not None:
+            hop_length, reach = self.hop_length, round(self.reach * SAMPLE_RATE)
             # A multiple of the hop below the centre, so that one window is centred on it.
-            first = centre - min(reach, centre) // hop * hop
+            first = centre - min(reach, centre) // hop_length * hop_length
             centres = (first, min(centre + reach, len(wave) - 1))
         trained: Normalise = getattr(getattr(self.net, "metadata", None), "normalise", "window")
         return relevance_signal(
             self.net,
             wave,
-            hop,
+            hop_length,
             target=self.target,
             method=self.method,
             centres=centres,
@@ -118,7 +120,7 @@ class Relevance:
 def standard_signals(
     trained: Mapping[str, Sequence[Callable[[Tensor], Any]]] | None = None,
     seeds: int = 4,
-    architecture: networks.Architecture = networks.PHONES,
+    architecture: networks.Architecture = networks.PHONE_CNN,
     classes: int = 40,
 ) -> dict[str, Sequence[SignalFunction]]:
     """The rows that belong beside each other: original, noise, trained networks, their controls.
@@ -192,13 +194,13 @@ def estimates(
 
     rows = standard_signals() if signals is None else signals
     if not rows:
-        raise ValueError("signals is empty: give at least one name -> function.")
+        raise ParameterError("signals is empty: give at least one name -> function.")
     if not pre_emphases:
-        raise ValueError("pre_emphases is empty: give at least one coefficient, 0 for none.")
+        raise ParameterError("pre_emphases is empty: give at least one coefficient, 0 for none.")
     if corpus is None:
         corpus = vowels()
     if not corpus.tokens:
-        raise ValueError("the corpus has no tokens: load some with relviz.corpora.vowels().")
+        raise ParameterError("the corpus has no tokens: load some with relviz.corpora.vowels().")
     tasks = list(_tasks(rows, corpus.tokens))
     elsewhere = _elsewhere(corpus.tokens)
     # One thread a process: a window is too little work to share out.
@@ -253,7 +255,7 @@ def _analyse(
         wave = token.wave()
         signal = np.asarray(function(wave, round(token.steady * SAMPLE_RATE)))
         if signal.shape != wave.shape:
-            raise ValueError(
+            raise ParameterError(
                 f"a signal function turned {wave.shape} samples of {token.name} into "
                 f"{signal.shape}: it must keep the length."
             )

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import PHONES, store
 from relviz.corpora.speech import Alignment, Utterance, frame_labels
@@ -83,7 +84,7 @@ class Frames:
         Returns windows (batch, window) float32 and labels (batch,) int64 on `device`.
         """
         if not 0 < window <= 2 * GAP:
-            raise ValueError(f"a window of {window} samples is not within 1 to {2 * GAP}.")
+            raise ParameterError(f"a window of {window} samples is not within 1 to {2 * GAP}.")
         starts = self.centres[which] - window // 2
         cut = np.lib.stride_tricks.sliding_window_view(self.audio.samples, window)[starts]
         x = torch.from_numpy(cut).to(device).float() / 32768
@@ -146,7 +147,7 @@ def pack(
     utterances = tuple(utterances)
     names = [utterance.name for utterance in utterances]
     if not names or len(set(names)) < len(names):
-        raise ValueError(
+        raise ParameterError(
             f"{len(names)} utterances have {len(set(names))} names: give at least one, and each "
             "utterance once."
         )
@@ -212,7 +213,7 @@ def label_speakers(audio: Audio, utterances: Iterable[Utterance], classes: Seque
     speakers = {utterance.name: utterance.speaker for utterance in utterances}
     unknown = set(speakers.values()) - set(number)
     if unknown:
-        raise ValueError(
+        raise ParameterError(
             f"speaker {min(unknown)} is not among the {len(classes)} classes: leave them out."
         )
     return _frames(
@@ -225,7 +226,7 @@ def label_speakers(audio: Audio, utterances: Iterable[Utterance], classes: Seque
 def _frames(audio: Audio, names: Sequence[str], label: Any) -> Frames:
     place = {name: number for number, name in enumerate(audio.names)}
     if not names:
-        raise ValueError("there are no utterances to take frames from: add recordings.")
+        raise ParameterError("there are no utterances to take frames from: add recordings.")
     centres, labels, utterances = [], [], []
     for name in names:
         number = place[name]

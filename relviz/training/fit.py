@@ -28,7 +28,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from relviz.networks import PHONES, SPEAKERS, Architecture, Conv, RawWaveformCNN, build
+from relviz._errors import ParameterError
+from relviz.networks import PHONE_CNN, SPEAKER_CNN, Architecture, Conv, RawWaveformCNN, build
 from relviz.pretrained import MODEL, Metadata
 from relviz.signals import Normalise
 from relviz.training import files, parallel, weights
@@ -76,7 +77,7 @@ class Recipe:
     """
 
     study: Study = "phones"
-    architecture: Architecture = PHONES
+    architecture: Architecture = PHONE_CNN
     seed: int = 0
     steps: int = 8000
     batch_size: int = 256
@@ -102,28 +103,28 @@ class Recipe:
             ("autocast", get_args(Autocast)),
         ):
             if getattr(self, name) not in allowed:
-                raise ValueError(
+                raise ParameterError(
                     f"{name} {getattr(self, name)!r} is unknown: use one of {', '.join(allowed)}."
                 )
         for name in ("steps", "batch_size", "validate_every", "patience"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: give 1 or more.")
+                raise ParameterError(f"{name} is {getattr(self, name)}: give 1 or more.")
         if self.subset is not None and self.subset < 1:
-            raise ValueError(f"subset is {self.subset}: give 1 frame or more, or None for all.")
+            raise ParameterError(f"subset is {self.subset}: give 1 frame or more, or None for all.")
         if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}: give 0 or more.")
+            raise ParameterError(f"seed is {self.seed}: give 0 or more.")
         if not 0 < self.learning_rate < math.inf or not 0 <= self.weight_decay < math.inf:
-            raise ValueError(
+            raise ParameterError(
                 f"learning_rate is {self.learning_rate} and weight_decay {self.weight_decay}: give "
                 "a rate above 0 and a decay of 0 or more."
             )
         if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}: give a probability below 1.")
+            raise ParameterError(f"dropout is {self.dropout}: give a probability below 1.")
         if not 0 <= self.speed <= 0.5:
-            raise ValueError(f"speed is {self.speed}: give a share from 0 to 0.5, such as 0.1.")
+            raise ParameterError(f"speed is {self.speed}: give a share from 0 to 0.5, such as 0.1.")
         longest = int(2 * GAP / (1 + self.speed))
         if not 0 < self.architecture.window <= longest:
-            raise ValueError(
+            raise ParameterError(
                 f"the network hears {self.architecture.window} samples: give at most {longest}."
             )
 
@@ -149,7 +150,7 @@ STANDARD: dict[Study, Recipe] = {
         speed=0.15,
         patience=20,
     ),
-    "speakers": Recipe("speakers", SPEAKERS, steps=2000),
+    "speakers": Recipe("speakers", SPEAKER_CNN, steps=2000),
 }
 """The recipe of each study, before options."""
 
@@ -205,7 +206,7 @@ def fit(
     out = Path(out)
     with parallel.process(device) as process:
         if recipe.batch_size % process.size:
-            raise ValueError(
+            raise ParameterError(
                 f"a batch of {recipe.batch_size} cannot be shared by {process.size} processes: "
                 "choose a multiple."
             )
@@ -336,7 +337,7 @@ def _note(
     loss, right, count = process.sum(state.sums).tolist()
     state.sums.zero_()
     if not math.isfinite(loss):
-        raise ValueError(
+        raise ParameterError(
             f"training diverged before step {state.step} (the loss is not finite): lower "
             f"learning_rate, which is {recipe.learning_rate:g}."
         )
@@ -419,12 +420,12 @@ def _enter(recipe: Recipe, data: Data, out: Path, resume: bool) -> None:
     theirs = json.loads(path.read_text())
     for name, value in mine["recipe"].items():
         if theirs["recipe"].get(name) != value:
-            raise ValueError(
+            raise ParameterError(
                 f"{out} holds a run with {name} {theirs['recipe'].get(name)}, not {value}: take "
                 "another folder, or the same recipe to go on."
             )
     if theirs["data"] != mine["data"]:
-        raise ValueError(
+        raise ParameterError(
             f"{out} holds a run on other data: take another folder, or the same recordings to go "
             "on."
         )
@@ -477,7 +478,7 @@ def _resume(
         optimiser.load_state_dict(content.pop("optimiser"))
         state = _State(**content)
     except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(
+        raise ParameterError(
             f"{path} is not a checkpoint of this version ({type(error).__name__}): delete the "
             "folder and begin anew."
         ) from error

@@ -11,6 +11,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from relviz._errors import ParameterError
+
 
 @dataclass(frozen=True)
 class Process:
@@ -74,5 +76,5 @@ def _device(name: str) -> torch.device:
             torch.cuda.set_device(here)
         torch.zeros(1, device=here)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"there is no device {name!r} here: use auto, cpu or cuda.") from error
+        raise ParameterError(f"there is no device {name!r} here: use auto, cpu or cuda.") from error
     return here

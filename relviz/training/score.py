@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from relviz._errors import ParameterError
 from relviz.networks import RawWaveformCNN
 from relviz.signals import Normalise
 from relviz.training.data import Data, Frames
@@ -104,7 +105,7 @@ class Decoder:
 
         scaled = np.asarray(log_posteriors, dtype=np.float64) - np.log(self.priors)
         if len(scaled) < self.minimum.min():
-            raise ValueError(
+            raise ParameterError(
                 f"{len(scaled)} frames are fewer than the shortest phone lasts: give the whole "
                 "utterance."
             )

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from relviz import corpora
+from relviz._errors import ParameterError
 from relviz.corpora import CorpusError, Utterance, librispeech, timit
 from relviz.corpora.speech import in_order
 from relviz.training.data import Data, Frames, label_phones, label_speakers, pack
@@ -53,7 +54,7 @@ def phones(
         train, valid, test = found["train"].utterances, found["dev"].utterances, tested.utterances
         source, rule = tested.source, "TIMIT's lists: train, 50 speakers of dev, core test"
         alignments = {each.name: timit.alignment(each) for each in (*train, *valid, *test)}
-        classes = timit.PHONES
+        classes = timit.PHONES_39
     else:
         everything, source = _utterances(corpus, parts, root)
         if all(each.spoken for each in everything):
@@ -141,7 +142,9 @@ def _utterances(
     if corpus == "synthetic":
         return librispeech.spoken(), corpora.Source("synthetic", None, librispeech.CORPUS)
     if corpus != "librispeech":
-        raise ValueError(f"corpus {corpus!r} is unknown: use one of {', '.join(get_args(Corpus))}.")
+        raise ParameterError(
+            f"corpus {corpus!r} is unknown: use one of {', '.join(get_args(Corpus))}."
+        )
     loaded = librispeech.utterances(parts, root)
     return loaded.utterances, loaded.source
 

@@ -17,6 +17,8 @@ import anywidget
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from relviz._errors import ParameterError
+
 FOLDER = Path(__file__).parent
 BLOCK = 256
 """Samples that share one scale where a signal travels in 8 bits."""
@@ -83,7 +85,7 @@ class Explorer(anywidget.AnyWidget):
 
     def answer(self, question: dict[str, Any], buffers: list[bytes]) -> tuple[dict, list[bytes]]:
         """Return an answer that JSON can say and its buffers; raise to refuse, in one sentence."""
-        raise ValueError(f"the explorer cannot answer {question.get('ask')!r}.")
+        raise ParameterError(f"the explorer cannot answer {question.get('ask')!r}.")
 
     def _receive(self, _: Any, question: dict[str, Any], buffers: list[bytes]) -> None:
         answer: dict[str, Any] = {}

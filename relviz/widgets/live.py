@@ -13,6 +13,7 @@ import traitlets
 from numpy.typing import ArrayLike, NDArray
 
 from relviz import audio, pretrained
+from relviz._errors import ParameterError
 from relviz.signals import relevance_signal, stride
 from relviz.widgets.frame import Explorer, pack, script, style
 
@@ -88,7 +89,7 @@ class LiveExplorer(Explorer):
     def __init__(self, vowels: Mapping[str, ArrayLike] | None = None) -> None:
         given = synthetic_vowels() if vowels is None else vowels
         if not given:
-            raise ValueError("the explorer needs a recording: leave `vowels` out for its own.")
+            raise ParameterError("the explorer needs a recording: leave `vowels` out for its own.")
         self._networks = {name: pretrained.load(name) for name in NETWORKS}
         longest = max(net.window for net in self._networks.values())
         signals: dict[str, NDArray] = {}
@@ -147,7 +148,7 @@ class LiveExplorer(Explorer):
     ) -> NDArray[np.float64]:
         with warnings.catch_warnings():
             # one shift shows what aliasing is: the explorer says so itself
-            warnings.filterwarnings("ignore", message="hop .* shares the factor")
+            warnings.filterwarnings("ignore", message="hop_length .* shares the factor")
             return relevance_signal(self._networks[network], wave, hop, centres=centres)
 
     def answer(self, question: dict[str, Any], buffers: list[bytes]) -> tuple[dict, list[bytes]]:
@@ -161,7 +162,7 @@ class LiveExplorer(Explorer):
             return super().answer(question, buffers)
         wave = np.frombuffer(buffers[0], dtype="<f4")
         if len(wave) > LONGEST * audio.SAMPLE_RATE:
-            raise ValueError(
+            raise ParameterError(
                 f"The sound lasts {len(wave) / audio.SAMPLE_RATE:.1f} s: cut it to {LONGEST:.0f} s."
             )
         network, first, hop = question["network"], int(question["first"]), int(question["hop"])

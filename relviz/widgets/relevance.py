@@ -12,6 +12,7 @@ import traitlets
 from numpy.typing import NDArray
 
 from relviz import acoustics, audio
+from relviz._errors import ParameterError
 from relviz.backprop import Method
 from relviz.corpora import Vowel
 from relviz.signals import relevance_signal, stride
@@ -79,13 +80,15 @@ class RelevanceExplorer(Explorer):
         progress: bool = False,
     ) -> None:
         if not (recordings and networks and methods and hops):
-            raise ValueError("the explorer needs a recording, a network, a method and a hop.")
+            raise ParameterError("the explorer needs a recording, a network, a method and a hop.")
         pairs = [(each.says, each.talker) for each in recordings]
         if len(set(pairs)) < len(pairs):
-            raise ValueError("two recordings have the same words and talker: name them apart.")
+            raise ParameterError("two recordings have the same words and talker: name them apart.")
         unknown = set(methods) - set(get_args(Method))
         if unknown:
-            raise ValueError(f"method {min(unknown)!r} is unknown: use one of {', '.join(NAMES)}.")
+            raise ParameterError(
+                f"method {min(unknown)!r} is unknown: use one of {', '.join(NAMES)}."
+            )
         self._networks, self._recordings, self._rate = dict(networks), list(recordings), sample_rate
         signals: dict[str, NDArray] = {}
         f0: dict[str, Any] = {}
@@ -140,7 +143,7 @@ class RelevanceExplorer(Explorer):
         metadata = getattr(net, "metadata", None)
         with warnings.catch_warnings():
             # the explorer says itself what a hop that shares a factor with the stride does
-            warnings.filterwarnings("ignore", message="hop .* shares the factor")
+            warnings.filterwarnings("ignore", message="hop_length .* shares the factor")
             return relevance_signal(
                 net,
                 wave,
@@ -165,7 +168,7 @@ class RelevanceExplorer(Explorer):
         if number is None:
             wave = np.frombuffer(buffers[0], dtype="<f4")
             if len(wave) > LONGEST * self._rate:
-                raise ValueError(
+                raise ParameterError(
                     f"The file lasts {len(wave) / self._rate:.0f} s: cut it to {LONGEST:.0f} s."
                 )
         else:

@@ -9,6 +9,7 @@ import traitlets
 from numpy.typing import ArrayLike, NDArray
 
 from relviz import spectral
+from relviz._errors import ParameterError
 from relviz.widgets.frame import Explorer, script, style
 
 SAMPLES = 256
@@ -122,11 +123,15 @@ def _apart(page: NDArray, library: NDArray) -> float:
 def _piece(signal: ArrayLike) -> NDArray[np.float64]:
     f = np.asarray(signal)
     if f.ndim != 1 or not 16 <= len(f) <= LONGEST:
-        raise ValueError(f"signal has shape {f.shape}: give one signal of 16 to {LONGEST} samples.")
+        raise ParameterError(
+            f"signal has shape {f.shape}: give one signal of 16 to {LONGEST} samples."
+        )
     if np.iscomplexobj(f) or not np.isfinite(f).all():
-        raise ValueError("signal holds NaN, infinite or complex values: repair the gradient first.")
+        raise ParameterError(
+            "signal holds NaN, infinite or complex values: repair the gradient first."
+        )
     if not f.any():
-        raise ValueError("signal is zero everywhere: give a gradient that is not.")
+        raise ParameterError("signal is zero everywhere: give a gradient that is not.")
     return f.astype(np.float64) / np.abs(f).max()
 
 

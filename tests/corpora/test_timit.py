@@ -60,10 +60,10 @@ def root(tmp_path: Path) -> Path:
 def test_foldings_have_the_published_sizes() -> None:
     assert len(timit.TO_48) == 61
     assert len(set(timit.TO_48.values()) - {None}) == 48 == len(timit.TO_39)
-    assert len(set(timit.TO_39.values())) == len(timit.PHONES) == len(set(timit.PHONES)) == 39
-    assert timit.PHONES[-1] == "sil"
+    assert len(set(timit.TO_39.values())) == len(timit.PHONES_39) == len(set(timit.PHONES_39)) == 39
+    assert timit.PHONES_39[-1] == "sil"
     # each of the 39 is itself one of the 48, and each of the 48 but the closures one of the 61
-    assert set(timit.PHONES) <= set(timit.TO_39)
+    assert set(timit.PHONES_39) <= set(timit.TO_39)
     assert set(timit.TO_39) - set(timit.TO_48) == {"cl", "vcl", "sil"}
 
 
@@ -152,10 +152,10 @@ def test_alignment(root: Path) -> None:
         ["sil", "sh", "iy", "hh", "ae"]
     )
     folded = timit.alignment(utterance)
-    assert {span.label for span in folded} <= set(timit.PHONES)
+    assert {span.label for span in folded} <= set(timit.PHONES_39)
     middles = [(span.start + span.end) / 2 for span in folded]
-    labels = frame_labels(folded, middles, timit.PHONES)
-    assert [timit.PHONES[label] for label in labels] == [span.label for span in folded]
+    labels = frame_labels(folded, middles, timit.PHONES_39)
+    assert [timit.PHONES_39[label] for label in labels] == [span.label for span in folded]
 
 
 def test_the_glottal_stop_is_left_out(tmp_path: Path) -> None:
@@ -164,8 +164,8 @@ def test_the_glottal_stop_is_left_out(tmp_path: Path) -> None:
     assert timit.alignment(utterance, 61)[1] == Span(0.1, 0.2, "q")
     assert timit.alignment(utterance, 48) == (Span(0, 0.1, "sil"), Span(0.2, 0.3, "zh"))
     assert timit.alignment(utterance) == (Span(0, 0.1, "sil"), Span(0.2, 0.3, "sh"))
-    labels = frame_labels(timit.alignment(utterance), [0.15, 0.25], timit.PHONES)
-    assert [timit.PHONES[label] for label in labels] == ["sil", "sh"]
+    labels = frame_labels(timit.alignment(utterance), [0.15, 0.25], timit.PHONES_39)
+    assert [timit.PHONES_39[label] for label in labels] == ["sil", "sh"]
 
 
 def refused(function: Callable[..., object], *arguments: object) -> str:

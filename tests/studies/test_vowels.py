@@ -159,7 +159,7 @@ def test_signals_that_know_nothing_score_low(synthetic):
 
 
 def test_jobs_do_not_change_the_table(synthetic):
-    net = networks.build(networks.PHONES, classes=4, seed=0)
+    net = networks.build(networks.PHONE_CNN, classes=4, seed=0)
     few = replace(synthetic, tokens=synthetic.tokens[:4])
     rows = {"original": study.original, "untrained": [study.Relevance(net)]}
     alone = study.estimates(rows, few, jobs=1)
@@ -170,7 +170,7 @@ def test_jobs_do_not_change_the_table(synthetic):
 
 def test_an_untrained_network_passes_f0_with_hop_97_and_gbp(synthetic):
     """The control that makes the point: no training, and F0 is right."""
-    net = networks.build(networks.PHONES, classes=40, seed=0)
+    net = networks.build(networks.PHONE_CNN, classes=40, seed=0)
     rows = {method: study.Relevance(net, method) for method in ("guided", "gradient")}
     table = study.table2(rows, synthetic)
     f0 = table[(table["measure"] == "f0") & (table["sex"] == "both") & (table["vowel"] == "mean")]
@@ -181,11 +181,11 @@ def test_an_untrained_network_passes_f0_with_hop_97_and_gbp(synthetic):
 def test_relevance_windows_lie_where_they_should(synthetic):
     token = synthetic.tokens[0]
     wave, centre = token.wave(), round(token.steady * 16000)
-    net = networks.build(networks.PHONES, classes=4, seed=0)
-    one = study.Relevance(net, hop=None)(wave, centre)
+    net = networks.build(networks.PHONE_CNN, classes=4, seed=0)
+    one = study.Relevance(net, hop_length=None)(wave, centre)
     inside = np.flatnonzero(one)
     assert inside.min() >= centre - 2000 and inside.max() < centre + 2000
-    many = study.Relevance(net, hop=97, reach=0.02)(wave, centre)
+    many = study.Relevance(net, hop_length=97, reach=0.02)(wave, centre)
     # centres 97 samples apart, one of them the steady state
     exact = relevance_signal(net, wave, 97, centres=(centre - 3 * 97, centre + 320))
     np.testing.assert_array_equal(many, exact)
@@ -195,7 +195,7 @@ def test_relevance_windows_lie_where_they_should(synthetic):
 
 
 def test_relevance_of_a_class_and_as_trained(synthetic):
-    net = networks.build(networks.PHONES, classes=4, seed=0)
+    net = networks.build(networks.PHONE_CNN, classes=4, seed=0)
     token = synthetic.tokens[0]
     wave, centre = token.wave(), round(token.steady * 16000)
     where = dict(centres=(centre, centre), method="gradient")
@@ -250,7 +250,7 @@ def test_contrast_intervals_are_over_talkers():
 
 
 def test_standard_signals():
-    net = networks.build(networks.PHONES, classes=4, seed=0)
+    net = networks.build(networks.PHONE_CNN, classes=4, seed=0)
     rows = study.standard_signals({"trained": [net]}, seeds=3)
     assert list(rows)[:4] == [
         "original recording",

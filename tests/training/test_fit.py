@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from relviz.networks import PHONES, SPEAKERS, build
+from relviz.networks import PHONE_CNN, SPEAKER_CNN, build
 from relviz.training import Data, fit, load, parallel
 from relviz.training.fit import (
     COLUMNS,
@@ -60,7 +60,7 @@ def same_weights(one, other):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
-@pytest.mark.parametrize("architecture", [PHONES, SPEAKERS, TINY])
+@pytest.mark.parametrize("architecture", [PHONE_CNN, SPEAKER_CNN, TINY])
 def test_dropout_only_in_training(architecture):
     net = build(architecture, 5, seed=0)
     x = torch.randn(3, architecture.window, generator=torch.manual_seed(0))

@@ -29,7 +29,7 @@ import relviz
 from relviz import corpora, networks, widgets
 
 token = next(iter(corpora.vowel_corpus(["iy"])))
-nets = {"trained": relviz.load("phones"), "untrained": networks.build(networks.PHONES, 40, 0)}
+nets = {"trained": relviz.load("phones"), "untrained": networks.build(networks.PHONE_CNN, 40, 0)}
 explorer = widgets.RelevanceExplorer(
     [widgets.Recording("iy", "m01", token.wave(), token.steady)], nets, hops=[97])
 explorer""",

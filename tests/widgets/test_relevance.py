@@ -26,7 +26,7 @@ def recordings():
 def nets():
     return {
         "trained": relviz.load("phones"),
-        "untrained": networks.build(networks.PHONES, 40, seed=0),
+        "untrained": networks.build(networks.PHONE_CNN, 40, seed=0),
     }
 
 

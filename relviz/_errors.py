@@ -1,0 +1,27 @@
+"""What relviz refuses: one root, so that a refusal can be told from a bug.
+
+Every message is one sentence that names the culprit and the way out.
+"""
+
+from __future__ import annotations
+
+__all__ = ["MissingExtraError", "MissingFileError", "ParameterError", "RelvizError"]
+
+
+class RelvizError(Exception):
+    """Anything that relviz refuses; whatever else is raised is a bug, or the machine's own no."""
+
+
+class ParameterError(RelvizError, ValueError):
+    """An argument that cannot be right."""
+
+
+class MissingFileError(RelvizError, FileNotFoundError):
+    """A file that is not where it was said to be."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class MissingExtraError(RelvizError, ImportError):
+    """A library that is not installed; the sentence says which extra of relviz brings it."""
