@@ -163,9 +163,10 @@ def _warn_aliasing(net: object, hop_length: int) -> None:
     if gcd(total, hop_length) > 1:
         # The text is the same for each hop and stride: Python's default filter shows it once.
         warnings.warn(
-            f"hop_length {hop_length} shares the factor {gcd(total, hop_length)} with the network's "
-            f"stride of {total}: its grid keeps its phase from window to window, and images of the "
-            "spectrum (aliasing) stay in the relevance signal; take a hop_length without common factor, such as 97.",
+            f"hop_length {hop_length} shares the factor {gcd(total, hop_length)} with the "
+            f"network's stride of {total}: its grid keeps its phase from window to window, and "
+            "images of the spectrum (aliasing) stay in the relevance signal; take a hop_length "
+            "without common factor, such as 97.",
             stacklevel=3,
         )
 

@@ -71,8 +71,8 @@ def stft_relevance(
 
     f: (..., samples) real. window: (M,) real. hop_length: samples between frames.
     n_fft: DFT length, at least M (default M); the window is then zero-padded on both sides.
-    Frame m is centred on sample m * hop_length, as `torch.stft` and `librosa.stft` have it with `center=True` and zeros beyond
-    the ends.
+    Frame m is centred on sample m * hop_length, as `torch.stft` and `librosa.stft` have it with
+    `center=True` and zeros beyond the ends.
     Returns g, (..., n_fft // 2 + 1, 1 + (samples - n_fft % 2) // hop_length) complex.
     "exact" is what `torch.istft(X, n_fft, hop_length, window=window, length=samples)` passes back;
     it raises ValueError where the windows leave a sample uncovered, since there x is not defined.
