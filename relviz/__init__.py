@@ -34,6 +34,7 @@ _ROOMS = (
     "controls",
     "corpora",
     "export",
+    "files",
     "filters",
     "images",
     "networks",
@@ -41,7 +42,9 @@ _ROOMS = (
     "pretrained",
     "signals",
     "spectral",
+    "statistics",
     "studies",
+    "tasks",
     "training",
     "widgets",
 )

@@ -367,16 +367,14 @@ def _writable(path: Path) -> None:
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
-    """Write under a temporary name, then rename, so that no half table is ever there."""
-    draft = path.with_name(path.name + ".part")
-    try:
+    """Write a table as a whole, so that no half one is ever there."""
+    from relviz import files
+
+    with files.replacing(path) as draft:
         if path.suffix == ".csv":
             table.to_csv(draft, index=False)
         else:
             table.to_parquet(draft, index=False)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _data_status(options: argparse.Namespace) -> None:

@@ -105,8 +105,8 @@ def test_data_status(monkeypatch, tmp_path, capsys):
 
 
 def test_a_failed_write_leaves_no_half_table(tmp_path, monkeypatch):
-    def full(*_, **__):
-        (tmp_path / "t.csv.part").write_text("half")
+    def full(table, path, **_):
+        path.write_text("half")
         raise OSError("No space left on device")
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", full)

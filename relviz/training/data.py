@@ -19,12 +19,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from relviz import files
 from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import PHONES, store
 from relviz.corpora.speech import Alignment, Utterance, frame_labels
 from relviz.signals import Normalise
-from relviz.training import files
 
 STEP = SAMPLE_RATE // 100
 """Samples from one frame to the next: 10 ms."""

@@ -28,11 +28,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from relviz import files
 from relviz._errors import ParameterError
 from relviz.networks import PHONE_CNN, SPEAKER_CNN, Architecture, Conv, RawWaveformCNN, build
 from relviz.pretrained import MODEL, Metadata
 from relviz.signals import Normalise
-from relviz.training import files, parallel, weights
+from relviz.training import parallel, weights
 from relviz.training.data import GAP, Data, Frames, order, shuffle_labels, subset
 
 Study = Literal["phones", "speakers"]

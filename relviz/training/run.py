@@ -8,8 +8,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from relviz import files
 from relviz.pretrained import MODEL, Metadata
-from relviz.training import files, parallel, weights
+from relviz.training import parallel, weights
 from relviz.training.data import Data
 from relviz.training.fit import LOG, SCORES, Recipe, fit, held_recipe, seconds_per_step
 from relviz.training.score import score_phones, score_speakers

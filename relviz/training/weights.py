@@ -8,9 +8,9 @@ from pathlib import Path
 
 import safetensors.torch
 
+from relviz import files
 from relviz.networks import RawWaveformCNN
 from relviz.pretrained import Metadata
-from relviz.training import files
 
 
 def save(net: RawWaveformCNN, metadata: Metadata, path: Path) -> None:

@@ -45,7 +45,7 @@ def test_audio_is_packed_once_and_mapped(tmp_path, monkeypatch):
     first = pack(some, tmp_path)
     assert isinstance(first.samples, np.memmap)
     assert (first.samples[:GAP] == 0).all() and (first.samples[-GAP:] == 0).all()
-    monkeypatch.setattr("relviz.training.files.replacing", None)
+    monkeypatch.setattr("relviz.files.replacing", None)
     np.testing.assert_array_equal(pack(some, tmp_path).samples, first.samples)
     assert not list(tmp_path.rglob("*.part"))
 

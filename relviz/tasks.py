@@ -1,0 +1,96 @@
+"""One function over many tasks: in this process or in several, with progress.
+
+Nothing else knows how. Workers are those of joblib (loky): fresh processes, which take functions
+that only a notebook knows. What hands out the work is a `concurrent.futures.Executor`, so that a
+cluster which offers one can do the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from relviz._errors import ParameterError
+
+__all__ = ["run"]
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_ONE_THREAD = {
+    f"{library}_NUM_THREADS": "1"
+    for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA", "VECLIB_MAXIMUM", "BLIS")
+}
+"""What tells a process's numerical libraries to leave the other cores to the other processes."""
+
+
+def run(
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    *,
+    jobs: int = -1,
+    progress: bool = False,
+    title: str = "tasks",
+    unit: str = "task",
+) -> Iterator[Result]:
+    """Apply a function to every task, as the built-in `map`, by several workers.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one task. What it is made of, and tasks and results, go to other processes: networks
+        and arrays may, open files may not.
+    tasks : iterable
+        What it takes, one by one; seconds of work each are worth a worker.
+    jobs : int
+        Worker processes: -1 for one a core, -2 for one less, and so on; 1 for none, then all is
+        done in this process. No more are started than there are tasks. Each has one thread.
+    progress : bool
+        Show a bar.
+    title, unit : str
+        What the bar says.
+
+    Returns
+    -------
+    iterator
+        The results, in the order of the tasks, as they come. The work begins when the first is
+        asked for. Whatever ends the iteration, Ctrl-C or an exception among it, ends the workers.
+
+    Raises
+    ------
+    ParameterError
+        For 0 jobs. What the function raises comes out where its result would have.
+
+    Examples
+    --------
+    >>> list(run(abs, [-1, 2, -3], jobs=1))
+    [1, 2, 3]
+    """
+    if jobs == 0:
+        raise ParameterError("jobs is 0: give 1 for this process alone, or -1 for one a core.")
+    import joblib
+
+    todo = list(tasks)
+    workers = min(joblib.effective_n_jobs(jobs), len(todo))
+    results = _in_workers(function, todo, workers) if workers > 1 else map(function, todo)
+    return _shown(results, len(todo), title, unit) if progress else results
+
+
+def _in_workers(
+    function: Callable[[Task], Result], todo: Sequence[Task], workers: int
+) -> Iterator[Result]:
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    # a pool of its own: joblib shares one, and takes the next user's memory for a leak of ours
+    pool = ProcessPoolExecutor(workers, env=_ONE_THREAD)
+    try:
+        for job in [pool.submit(function, task) for task in todo]:
+            yield job.result()
+    finally:
+        pool.shutdown(wait=True, kill_workers=True)
+
+
+def _shown(results: Iterator[Result], total: int, title: str, unit: str) -> Iterator[Result]:
+    from tqdm.auto import tqdm
+
+    yield from tqdm(results, total=total, desc=title, unit=unit)
