@@ -7,7 +7,7 @@ What is not there is NaN, never 0: F0 of an unvoiced frame, a formant that no ro
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.fft
@@ -63,6 +63,62 @@ def median_f0(
     first, last = (-np.inf, np.inf) if span is None else span
     voiced = f0[(times >= first) & (times <= last) & ~np.isnan(f0)]
     return float(np.median(voiced)) if len(voiced) else float("nan")
+
+
+class F0Agreement(NamedTuple):
+    """How well one F0 contour follows another; shares from 0 to 1, NaN where there are no frames.
+
+    Parameters
+    ----------
+    found : float
+        Of the frames where the reference is voiced, the share in which the other has its F0.
+    extra : float
+        Of the frames where the reference is unvoiced, the share in which the other is voiced.
+    """
+
+    found: float
+    extra: float
+
+
+def f0_agreement(reference: ArrayLike, contour: ArrayLike, semitones: float = 1.0) -> F0Agreement:
+    """Compare an F0 contour with that of a reference, frame by frame.
+
+    Parameters
+    ----------
+    reference, contour : array_like, (frames,)
+        F0 in Hz at the same times, NaN where unvoiced, as `f0_contour` returns it.
+    semitones : float
+        How far F0 may be off. A frame in which the contour has no F0 does not agree.
+
+    Returns
+    -------
+    F0Agreement
+        The shares `found` and `extra`.
+
+    Raises
+    ------
+    ParameterError
+        For contours of two lengths.
+
+    Notes
+    -----
+    Explained in chapters 6 and 7 of the book.
+
+    Examples
+    --------
+    >>> f0_agreement([100, 100, 100, np.nan, np.nan], [101, 200, np.nan, 90, np.nan])
+    F0Agreement(found=0.3333333333333333, extra=0.5)
+    """
+    true, f0 = np.asarray(reference, dtype=np.float64), np.asarray(contour, dtype=np.float64)
+    if true.shape != f0.shape:
+        raise ParameterError(
+            f"the reference has shape {true.shape}, the contour {f0.shape}: give F0 at the same "
+            "times."
+        )
+    voiced = ~np.isnan(true)
+    near = np.abs(12 * np.log2(f0[voiced] / true[voiced])) <= semitones  # NaN is not near
+    extra = ~np.isnan(f0[~voiced])
+    return F0Agreement(*(float(x.mean()) if len(x) else float("nan") for x in (near, extra)))
 
 
 def autocorrelation(frames: ArrayLike, max_lag: int | None = None) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relviz import acoustics
+from relviz._errors import ParameterError
 
 RATE = 16000
 
@@ -224,3 +225,25 @@ def test_notch_takes_its_band_and_shifts_nothing():
 def test_notch_refuses(limits):
     with pytest.raises(ValueError, match=r"no band from .* Hz: give 0 < low < high < 8000 Hz"):
         acoustics.notch(pulses(100), RATE, *limits)
+
+
+class TestF0Agreement:
+    def test_by_hand(self):
+        nan = np.nan
+        true = np.array([100, 100, 100, 100, nan, nan])
+        f0 = np.array([105, 95, 200, nan, nan, 80])  # 0.8 and 0.9 semitones, an octave, none
+        assert acoustics.f0_agreement(true, f0) == (0.5, 0.5)
+        assert acoustics.f0_agreement(true, f0, semitones=12).found == 0.75
+        assert acoustics.f0_agreement(true, true) == (1.0, 0.0)
+
+    def test_nothing_to_agree_with_is_no_share(self):
+        voiced, unvoiced = [100.0], [np.nan]
+        assert np.isnan(acoustics.f0_agreement(voiced, voiced).extra)
+        assert np.isnan(acoustics.f0_agreement(unvoiced, voiced).found)
+
+    def test_refuses_two_lengths(self):
+        with pytest.raises(ParameterError) as caught:
+            acoustics.f0_agreement([100.0], [100.0, 90.0])
+        assert str(caught.value) == (
+            "the reference has shape (1,), the contour (2,): give F0 at the same times."
+        )

@@ -1,5 +1,23 @@
-"""The paper's experiments, as functions that return tables."""
+"""The paper's experiments and ours, as functions that return tables."""
 
-from relviz.studies import layers, phones, speakers, vowels
+from relviz.studies import (
+    bands,
+    layers,
+    phones,
+    recognition,
+    speakers,
+    vowel_signals,
+    vowel_tables,
+    vowels,
+)
 
-__all__ = ["layers", "phones", "speakers", "vowels"]
+__all__ = [
+    "bands",
+    "layers",
+    "phones",
+    "recognition",
+    "speakers",
+    "vowel_signals",
+    "vowel_tables",
+    "vowels",
+]

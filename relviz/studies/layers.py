@@ -9,37 +9,63 @@ reads is *there*; whether the network uses it is another question (Belinkov 2022
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from relviz import statistics
 from relviz._errors import ParameterError
+from relviz.statistics import Interval
+
+__all__ = ["PENALTIES", "explained", "probe"]
 
 PENALTIES = tuple(10.0 ** np.arange(-2, 7))
 """Candidates for the weight of the ridge; each fold chooses by generalised cross-validation."""
 
 
-class Explained(NamedTuple):
-    """Share of variance explained, at most 1, below 0 if the mean does better; 95 % interval."""
-
-    r2: float
-    low: float
-    high: float
-
-
 def probe(
     units: ArrayLike, values: ArrayLike, talkers: Sequence[str], folds: int = 5
 ) -> NDArray[np.float64]:
-    """Read `values` off `units` by ridge regression, for talkers left out of its training.
+    """Read values off a layer by ridge regression, for talkers left out of its training.
 
-    units: (tokens, units); they share one scale, so that a unit that hardly ever speaks stays soft.
-    values: (tokens,) or (tokens, values), finite. talkers: (tokens,); talker i of the sorted names
-    is read in fold i % folds, by a probe that was trained on all others.
-    Returns what was read, in the shape of `values`. Raises ValueError for shapes that do not fit,
-    for NaN, and for fewer talkers than folds.
-    Source: Alain and Bengio (2016), 10.48550/arXiv.1610.01644; the weight by Golub, Heath and Wahba
-    (1979), 10.1080/00401706.1979.10489751.
+    Parameters
+    ----------
+    units : array_like, (tokens, units)
+        What the layer says; units share one scale, so that one that hardly ever speaks stays soft.
+    values : array_like, (tokens,) or (tokens, values)
+        What to read, finite.
+    talkers : sequence of str, (tokens,)
+        Talker i of the sorted names is read in fold i % folds, by a probe that was trained on all
+        others.
+    folds : int
+        From 2 to the number of talkers.
+
+    Returns
+    -------
+    ndarray
+        What was read, in the shape of `values`.
+
+    Raises
+    ------
+    ParameterError
+        For shapes that do not fit, for NaN, and for fewer talkers than folds.
+
+    References
+    ----------
+    Alain and Bengio (2016), 10.48550/arXiv.1610.01644; the weight by Golub, Heath and Wahba (1979),
+    10.1080/00401706.1979.10489751.
+
+    Notes
+    -----
+    Explained in chapter 11 of the book.
+
+    Examples
+    --------
+    >>> units = np.random.default_rng(0).standard_normal((40, 3))
+    >>> f0 = 120 + units @ [9.0, 0.0, -5.0]
+    >>> talkers = [f"t{i // 4}" for i in range(40)]
+    >>> bool(np.abs(probe(units, f0, talkers) - f0).max() < 0.1)
+    True
     """
     x, y = np.asarray(units, dtype=np.float64), np.asarray(values, dtype=np.float64)
     names = {name: i for i, name in enumerate(sorted(set(talkers)))}
@@ -63,23 +89,43 @@ def probe(
 
 
 def explained(
-    values: ArrayLike, read: ArrayLike, talkers: Sequence[str], resamples: int = 1000, seed: int = 0
-) -> Explained:
-    """R2 of what was read, with a bootstrap interval over talkers.
+    values: ArrayLike, read: ArrayLike, talkers: Sequence[str], draws: int = 1000, seed: int = 0
+) -> Interval:
+    """Return the share of variance explained by what was read, with its interval.
 
-    values, read: (tokens,). Talkers, not tokens, are drawn, since the tokens of one are alike.
+    Parameters
+    ----------
+    values, read : array_like, (tokens,)
+        What was to be read, and what `probe` read.
+    talkers : sequence of str, (tokens,)
+        Talkers, not tokens, are drawn for the interval, since the tokens of one are alike.
+    draws, seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    Interval
+        R2 and its 95 % interval over talkers: at most 1, and below 0 if the mean does better.
+
+    Notes
+    -----
+    Explained in chapter 11 of the book.
+
+    Examples
+    --------
+    >>> explained([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 3.0], ["a", "a", "b", "b"]).value
+    0.8
     """
     y, z = np.asarray(values, dtype=np.float64), np.asarray(read, dtype=np.float64)
     _, who = np.unique(np.asarray(talkers), return_inverse=True)
-    count = np.bincount(who)
-    missed = np.bincount(who, (y - z) ** 2)
-    first, second = np.bincount(who, y - y.mean()), np.bincount(who, (y - y.mean()) ** 2)
-    draw = np.random.default_rng(seed).multinomial(
-        len(count), np.full(len(count), 1 / len(count)), resamples
-    )
-    spread = draw @ second - (draw @ first) ** 2 / (draw @ count)
-    low, high = np.quantile(1 - (draw @ missed) / spread, [0.025, 0.975])
-    return Explained(float(1 - missed.sum() / second.sum()), float(low), float(high))
+    off = y - y.mean()
+    sums = [np.bincount(who, part) for part in (np.ones_like(y), (y - z) ** 2, off, off**2)]
+
+    def r2(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+        count, missed, first, second = drawn.T
+        return 1 - missed / (second - first**2 / count)
+
+    return statistics.bootstrap(np.stack(sums, axis=1), r2, draws=draws, seed=seed)
 
 
 def _ridge(x: NDArray, y: NDArray, new: NDArray) -> NDArray:

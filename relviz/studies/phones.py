@@ -322,11 +322,9 @@ def agreement(
     share in which the signal is voiced too and its F0 at most so many `semitones` off; `extra`, of
     the other frames the share in which the signal is voiced. NaN where there are no such frames.
     """
-    true = contours[reference]
     rest = contours.drop(columns=reference)
-    voiced = true.notna()
-    near = np.abs(12 * np.log2(rest.div(true, axis=0))) <= semitones  # NaN is not near
-    return pd.DataFrame({"found": near[voiced].mean(), "extra": rest.notna()[~voiced].mean()})
+    found = [acoustics.f0_agreement(contours[reference], rest[n], semitones) for n in rest]
+    return pd.DataFrame(found, index=rest.columns, columns=["found", "extra"])
 
 
 def short_term(

@@ -48,18 +48,18 @@ def test_more_units_than_tokens_and_a_dead_unit():
 def test_what_is_not_there_is_not_read():
     """Random units say nothing of new talkers, though they fit 60 tokens perfectly."""
     units, values = RNG.normal(size=(60, 200)), np.repeat(RNG.normal(size=20), 3)
-    assert layers.explained(values, layers.probe(units, values, TALKERS), TALKERS).r2 < 0.2
+    assert layers.explained(values, layers.probe(units, values, TALKERS), TALKERS).value < 0.2
 
 
 def test_explained_is_r2_with_a_bootstrap_over_talkers():
     read = layers.probe(UNITS, VALUES[:, 0], TALKERS)
-    found = layers.explained(VALUES[:, 0], read, TALKERS, resamples=4000)
-    assert found.r2 == pytest.approx(r2_score(VALUES[:, 0], read))
+    found = layers.explained(VALUES[:, 0], read, TALKERS, draws=4000)
+    assert found.value == pytest.approx(r2_score(VALUES[:, 0], read))
     rows, rng, scores = np.arange(60).reshape(20, 3), np.random.default_rng(5), []
     for _ in range(4000):
         drawn = rows[rng.integers(0, 20, 20)].ravel()
         scores.append(r2_score(VALUES[drawn, 0], read[drawn]))
-    assert found[1:] == pytest.approx(tuple(np.quantile(scores, [0.025, 0.975])), abs=0.02)
+    assert [found.low, found.high] == pytest.approx(np.quantile(scores, [0.025, 0.975]), abs=0.02)
 
 
 @pytest.mark.parametrize(

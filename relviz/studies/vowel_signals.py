@@ -1,0 +1,178 @@
+"""Signals of a vowel, to be held against what was measured by hand: recording, noise, relevance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from relviz import networks
+from relviz.audio import SAMPLE_RATE
+from relviz.backprop import Method
+from relviz.signals import Attribution, Normalise, relevance_signal
+
+__all__ = ["Relevance", "SignalFunction", "noise", "original", "standard_signals"]
+
+SignalFunction = Callable[[NDArray[np.float32], int], NDArray]
+"""From a token's wave and its steady state, a sample index, to a signal of the same length."""
+
+
+def original(wave: NDArray[np.float32], centre: int) -> NDArray[np.float32]:
+    """Return the recording itself: the ceiling of every other row.
+
+    Parameters
+    ----------
+    wave : ndarray, (samples,)
+        A token at 16 kHz.
+    centre : int
+        Sample index of its steady state, which does not matter here.
+
+    Returns
+    -------
+    ndarray, (samples,)
+        The same.
+
+    Examples
+    --------
+    >>> original(np.ones(3, dtype=np.float32), 1)
+    array([1., 1., 1.], dtype=float32)
+    """
+    return wave
+
+
+def noise(wave: NDArray[np.float32], centre: int) -> NDArray[np.float64]:
+    """Return white noise, the same for a token each time: what chance gives.
+
+    Parameters
+    ----------
+    wave : ndarray, (samples,)
+        A token at 16 kHz; its length counts.
+    centre : int
+        Sample index of its steady state.
+
+    Returns
+    -------
+    ndarray, (samples,)
+        Of unit variance.
+
+    Examples
+    --------
+    >>> noise(np.ones(3, dtype=np.float32), 1).shape
+    (3,)
+    """
+    return np.random.default_rng([len(wave), centre]).standard_normal(len(wave))
+
+
+@dataclass(frozen=True)
+class Relevance:
+    """A network's relevance signal as a `SignalFunction`.
+
+    Parameters
+    ----------
+    net : callable
+        Any network.
+    method : str or callable
+        As in `relviz.relevance_signal`.
+    hop_length : int, optional
+        Samples between windows whose centres lie within +-reach seconds of the steady state; None
+        takes the one window that is centred there, as the paper does.
+    reach : float
+        Seconds.
+    target : int, optional
+        The class to explain; None, the winning one of every window.
+    normalise : str, optional
+        As in `relviz.relevance_signal`; None, as the network was trained, if its metadata say so,
+        else per window.
+
+    Notes
+    -----
+    Explained in chapters 4 and 8 of the book.
+
+    Examples
+    --------
+    >>> net = networks.build(networks.PHONE_CNN, 40)
+    >>> wave = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
+    >>> Relevance(net, hop_length=None)(wave, 4000).shape
+    (8000,)
+    """
+
+    net: Callable[[Tensor], Any] = field(repr=False)
+    method: Method | Attribution = "guided"
+    hop_length: int | None = 97
+    reach: float = 0.12
+    target: int | None = None
+    normalise: Normalise | None = None
+
+    def __call__(self, wave: NDArray[np.float32], centre: int) -> NDArray[np.float64]:
+        hop_length, centres = 97, (centre, centre)
+        if self.hop_length is not None:
+            hop_length, reach = self.hop_length, round(self.reach * SAMPLE_RATE)
+            # A multiple of the hop below the centre, so that one window is centred on it.
+            first = centre - min(reach, centre) // hop_length * hop_length
+            centres = (first, min(centre + reach, len(wave) - 1))
+        trained: Normalise = getattr(getattr(self.net, "metadata", None), "normalise", "window")
+        return relevance_signal(
+            self.net,
+            wave,
+            hop_length,
+            target=self.target,
+            method=self.method,
+            centres=centres,
+            normalise=trained if self.normalise is None else self.normalise,
+        )
+
+
+def standard_signals(
+    trained: Mapping[str, Sequence[Callable[[Tensor], Any]]] | None = None,
+    seeds: int = 4,
+    architecture: networks.Architecture = networks.PHONE_CNN,
+    classes: int = 40,
+) -> dict[str, Sequence[SignalFunction]]:
+    """Return the rows that belong beside each other: original, noise, networks, their controls.
+
+    Each network gives four rows: GBP and the plain gradient, each from one window and averaged with
+    hop 97.
+
+    Parameters
+    ----------
+    trained : dict of str to sequence of callable, optional
+        Name -> networks (replicates, such as training seeds).
+    seeds : int
+        How many untrained networks stand beside them.
+    architecture : Architecture
+        Of the untrained networks.
+    classes : int
+        Of the untrained networks.
+
+    Returns
+    -------
+    dict of str to sequence of SignalFunction
+        Name of a row -> its replicates, as `relviz.studies.vowels.table2` takes them.
+
+    Notes
+    -----
+    Explained in chapter 8 of the book.
+
+    Examples
+    --------
+    >>> list(standard_signals(seeds=1))[:3]
+    ['original recording', 'white noise', 'untrained, GBP, hop 97']
+    """
+    nets = dict(trained or {})
+    nets["untrained"] = [networks.build(architecture, classes, seed) for seed in range(seeds)]
+    rows: dict[str, Sequence[SignalFunction]] = {
+        "original recording": [original],
+        "white noise": [noise],
+    }
+    for method, label in (("guided", "GBP"), ("gradient", "gradient")):
+        for hop, shifts in ((97, "hop 97"), (None, "one window")):
+            for name, replicates in nets.items():
+                rows[f"{name}, {label}, {shifts}"] = [
+                    Relevance(net, method, hop)  # type: ignore[arg-type]
+                    for net in replicates
+                ]
+    return rows
