@@ -16,9 +16,8 @@ import time
 
 import numpy as np
 
-from relviz.corpora import PHONES, align, frame_labels, voices
+from relviz.corpora import PHONES, align, frame_labels, spoken, voices
 from relviz.corpora.alignment import boundary_errors
-from relviz.corpora.librispeech import spoken
 
 
 def main() -> None:

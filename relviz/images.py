@@ -255,7 +255,9 @@ def vgg16(path: str | Path | None = None, download: bool = False) -> VGG16:
     """
     file = Path(path).expanduser() if path is not None else find_vgg16()
     if file is None and download:
-        file = _fetch_vgg16()
+        from relviz.corpora import store
+
+        file = store.retrieve(VGG16_URL, VGG16_SHA256)
     if file is None or not file.is_file():
         place = "neither the user's cache nor torch.hub's" if file is None else str(file)
         raise MissingFileError(
@@ -278,29 +280,11 @@ def vgg16(path: str | Path | None = None, download: bool = False) -> VGG16:
 
 def find_vgg16() -> Path | None:
     """Return torchvision's file of VGG16 in the user's cache of relviz or torch.hub, or None."""
+    from relviz.corpora import store  # with what it loads, only for those who look for it
+
     file = VGG16_URL.rsplit("/", 1)[1]
-    places = (_cache() / file, Path(torch.hub.get_dir()) / "checkpoints" / file)
+    places = (store.cache() / file, Path(torch.hub.get_dir()) / "checkpoints" / file)
     return next((place for place in places if place.is_file()), None)
-
-
-def _fetch_vgg16() -> Path:
-    import pooch  # type: ignore[import-untyped]
-
-    try:
-        found = pooch.retrieve(
-            VGG16_URL, f"sha256:{VGG16_SHA256}", fname=VGG16_URL.rsplit("/", 1)[1], path=_cache()
-        )
-    except ValueError as error:
-        raise ParameterError(
-            f"{VGG16_URL} does not have the listed SHA-256 (truncated or changed): try again later."
-        ) from error
-    return Path(found)
-
-
-def _cache() -> Path:
-    import pooch
-
-    return Path(pooch.os_cache("relviz"))
 
 
 def _refuse(x: Tensor, smallest: int) -> None:

@@ -14,6 +14,7 @@ from torch import nn
 
 import relviz
 from relviz import images
+from relviz.corpora import CorpusError
 
 skimage_data = pytest.importorskip("skimage.data")
 
@@ -380,7 +381,7 @@ def test_vgg16_download_checks_the_digest(empty_caches, monkeypatch, vgg_file):
         return fetch(url, known_hash, fname, path, downloader=copy)
 
     monkeypatch.setattr("pooch.retrieve", offline)
-    with pytest.raises(ValueError, match=r"vgg16-397923af\.pth does not have the listed SHA-256"):
+    with pytest.raises(CorpusError, match=r"vgg16-397923af\.pth does not have the listed SHA-256"):
         images.vgg16(download=True)
     assert images.find_vgg16() is None
     monkeypatch.setattr(images, "VGG16_SHA256", hashlib.sha256(source.read_bytes()).hexdigest())

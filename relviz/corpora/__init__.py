@@ -1,40 +1,44 @@
 """Speech to try things on: recordings found or fetched, and synthetic speech with known answers.
 
-`relviz.corpora.store` finds and downloads, `aev` reads the American English Vowels, `librispeech`
-and `timit` read utterances (see `speech`), `alignment` finds their phones, `synthetic` speaks.
+`registry` knows every corpus and what one asks of any of them; `store` finds and downloads; `aev`
+reads the American English Vowels (see `tokens`), `librispeech` and `timit` read utterances (see
+`speech`), `splits` divides them, `alignment` finds their phones, `synthetic` speaks.
 Nothing is downloaded unless asked for, and every corpus says where it came from.
 """
 
 from relviz.corpora import alignment, librispeech, timit
-from relviz.corpora.aev import TABLE2, VOWELS, Measures, Vowel, VowelCorpus, vowels
+from relviz.corpora.aev import vowels
 from relviz.corpora.alignment import Alignments, align
+from relviz.corpora.corpus import Corpus, CorpusError, Source
+from relviz.corpora.registry import CORPORA, Status, fetch, find, load, locate, status
 from relviz.corpora.speech import (
+    PHONES,
     Alignment,
     Span,
     SpeechCorpus,
     Utterance,
     frame_labels,
-    other_sessions,
-    split_speakers,
-    split_utterances,
 )
-from relviz.corpora.store import CorpusError, Source, Status, fetch, locate, status, verify
+from relviz.corpora.splits import other_sessions, split_speakers, split_utterances
 from relviz.corpora.synthetic import (
-    PHONES,
     Sentence,
     sentence,
     sentences,
+    spoken,
     voices,
     vowel,
     vowel_corpus,
 )
+from relviz.corpora.tokens import TABLE2, VOWELS, Measures, Vowel, VowelCorpus
 
 __all__ = [
+    "CORPORA",
     "PHONES",
     "TABLE2",
     "VOWELS",
     "Alignment",
     "Alignments",
+    "Corpus",
     "CorpusError",
     "Measures",
     "Sentence",
@@ -48,17 +52,19 @@ __all__ = [
     "align",
     "alignment",
     "fetch",
+    "find",
     "frame_labels",
     "librispeech",
+    "load",
     "locate",
     "other_sessions",
     "sentence",
     "sentences",
     "split_speakers",
     "split_utterances",
+    "spoken",
     "status",
     "timit",
-    "verify",
     "voices",
     "vowel",
     "vowel_corpus",

@@ -11,33 +11,34 @@ import difflib
 import hashlib
 import importlib.metadata
 import importlib.util
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from relviz import files, tasks
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import store
-from relviz.corpora.speech import Alignment, Span, Utterance
-from relviz.corpora.store import CorpusError
-from relviz.corpora.synthetic import PHONES
+from relviz.corpora.corpus import CorpusError
+from relviz.corpora.speech import PHONES, Alignment, Span, Utterance
 
-FRAME = 0.01
+__all__ = ["Alignments", "align", "boundary_errors", "pronounceable"]
+
+_FRAME = 0.01
 """Seconds from one of pocketsphinx's frames to the next."""
 
-OFFSET = (0.025625 - FRAME) / 2
+_OFFSET = (0.025625 - _FRAME) / 2
 """Seconds from a frame's first sample to where it begins to be the frame that is nearest."""
 
-BEAM = 1e-100
+_BEAM = 1e-100
 """How much less likely than the best a path may become before it is given up."""
 
-FORMAT = 2
+_FORMAT = 2
 """Raise it when the same audio and text would give other times: the cache is then not used."""
 
 
@@ -45,8 +46,18 @@ FORMAT = 2
 class Alignments:
     """What forced alignment gave.
 
-    spans: utterance's name -> its phones, one of `relviz.corpora.PHONES` each, without gaps from 0
-    to the end. skipped: utterance's name -> why it has none.
+    Parameters
+    ----------
+    spans : mapping of str to tuple of Span
+        Utterance's name -> its phones, one of `relviz.corpora.PHONES` each, without gaps from 0 to
+        the end.
+    skipped : mapping of str to str
+        Utterance's name -> why it has none.
+
+    Examples
+    --------
+    >>> Alignments({}, {"19-198-0001": "no transcript"}).skipped
+    {'19-198-0001': 'no transcript'}
     """
 
     spans: Mapping[str, Alignment]
@@ -61,13 +72,41 @@ def align(
 ) -> Alignments:
     """Find when each phone of each utterance is spoken.
 
-    jobs: processes, -1 for one a core. progress: show a tqdm bar.
-    cache: folder of finished alignments, one file each, found again by sound, text and version of
-    pocketsphinx; default, in the user's cache. What is done stays after a failure or Ctrl-C.
-    Utterances without text, with words that the dictionary lacks, or whose text cannot be fitted to
-    the sound are skipped and named. An utterance's times do not depend on the others.
-    Raises relviz.audio.AudioError for a recording that cannot be read, CorpusError for two
-    utterances of one name, a cache that cannot be written, or without pocketsphinx.
+    Parameters
+    ----------
+    utterances : iterable of Utterance
+        Of one corpus. Those without text, with words that the dictionary lacks, or whose text
+        cannot be fitted to the sound are skipped and named. An utterance's times do not depend on
+        the others.
+    jobs : int
+        Processes, -1 for one a core.
+    cache : Path or str, optional
+        Folder of finished alignments, one file each, found again by sound, text and version of
+        pocketsphinx; default, in the user's cache. What is done stays after a failure or Ctrl-C.
+    progress : bool
+        Show a tqdm bar.
+
+    Returns
+    -------
+    Alignments
+        In the order of the utterances.
+
+    Raises
+    ------
+    AudioError
+        For a recording that cannot be read.
+    CorpusError
+        For two utterances of one name, a cache that cannot be written, or without pocketsphinx.
+
+    Notes
+    -----
+    Chapter 6 of the book, phone classification, learns from such alignments.
+
+    Examples
+    --------
+    >>> mute = Utterance("19-198-0001", "19", "198")
+    >>> align([mute]).skipped
+    {'19-198-0001': 'no transcript'}
     """
     utterances = tuple(utterances)
     if importlib.util.find_spec("pocketsphinx") is None:
@@ -107,7 +146,20 @@ def align(
 def pronounceable(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Split a text into the words of pocketsphinx's dictionary, and those that it lacks.
 
-    Words come in lower case; apostrophes and hyphens stay where the dictionary has them.
+    Parameters
+    ----------
+    text : str
+        What is said.
+
+    Returns
+    -------
+    words, unknown : tuple of str
+        In lower case; apostrophes and hyphens stay where the dictionary has them.
+
+    Examples
+    --------
+    >>> pronounceable("John's GHOST, a Jabberwock")
+    (("john's", 'ghost', 'a'), ('jabberwock',))
     """
     known, words, unknown = _dictionary(), [], []
     for token in re.findall(r"[^\W_][\w'-]*|'\w[\w'-]*", text.lower().replace("’", "'")):
@@ -129,6 +181,23 @@ def boundary_errors(known: Alignment, found: Alignment) -> NDArray[np.float64]:
 
     Compared are the boundaries between two phones, neither of them silence, that follow each other
     in both alignments; where a word is pronounced otherwise, nothing is compared.
+
+    Parameters
+    ----------
+    known, found : tuple of Span
+        Two alignments of one utterance.
+
+    Returns
+    -------
+    ndarray of float64, (boundaries,)
+        Positive where `found` is late.
+
+    Examples
+    --------
+    >>> known = (Span(0.0, 0.25, "AH"), Span(0.25, 0.5, "N"))
+    >>> found = (Span(0.0, 0.375, "AH"), Span(0.375, 0.5, "N"))
+    >>> boundary_errors(known, found)
+    array([0.125])
     """
     first, second = [span.label for span in known], [span.label for span in found]
     blocks = difflib.SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks()
@@ -144,11 +213,7 @@ def boundary_errors(known: Alignment, found: Alignment) -> NDArray[np.float64]:
 def _run(
     todo: list[tuple[Utterance, tuple[str, ...], Path]], jobs: int, progress: bool
 ) -> list[tuple[str, Alignment | None]]:
-    """Align in several processes, each of which writes what it has done."""
-    import joblib
-    from joblib.externals.loky import ProcessPoolExecutor, as_completed
-    from tqdm.auto import tqdm
-
+    """Align by several workers, each of which writes what it has done."""
     if not todo:
         return []
     folder = todo[0][2].parent
@@ -158,28 +223,20 @@ def _run(
         raise CorpusError(
             f"{folder} cannot be written ({error.strerror}): give another folder as cache."
         ) from error
-    workers = min(joblib.effective_n_jobs(jobs), len(todo))
-    bar = partial(tqdm, total=len(todo), desc="alignment", disable=not progress)
-    if workers == 1:
-        return [_align_into(*task) for task in bar(todo)]
-    # a pool of its own: joblib shares one, and takes the next user's memory for a leak of ours
-    pool = ProcessPoolExecutor(workers)
-    try:
-        finished = as_completed([pool.submit(_align_into, *task) for task in todo])
-        return [job.result() for job in bar(finished)]
-    finally:
-        pool.shutdown(wait=True, kill_workers=True)
+    files.sweep(folder, age=86400)
+    work = tasks.run(
+        _align_into, todo, jobs=jobs, progress=progress, title="alignment", unit="file"
+    )
+    return list(work)
 
 
-def _align_into(
-    utterance: Utterance, words: tuple[str, ...], path: Path
-) -> tuple[str, Alignment | None]:
+def _align_into(task: tuple[Utterance, tuple[str, ...], Path]) -> tuple[str, Alignment | None]:
     """Align one utterance and write the file; (name, None) if that is not possible."""
+    utterance, words, path = task
     found = _align(utterance.wave(), words)
     if found is not None:
-        draft = path.with_suffix(f".{os.getpid()}.part")
-        draft.write_text("".join(f"{start!r}\t{end!r}\t{label}\n" for start, end, label in found))
-        draft.replace(path)
+        rows = (f"{start!r}\t{end!r}\t{label}\n" for start, end, label in found)
+        files.write_text(path, "".join(rows))
     return utterance.name, found
 
 
@@ -203,7 +260,7 @@ def _align(wave: NDArray[np.float32], words: tuple[str, ...]) -> Alignment | Non
         for phone in word:
             label = phone.name if phone.name in PHONES else "SIL"  # noises are no phones
             if label != "SIL" or labels[-1:] != ["SIL"]:
-                starts.append(round(phone.start * FRAME + OFFSET, 4) if starts else 0.0)
+                starts.append(round(phone.start * _FRAME + _OFFSET, 4) if starts else 0.0)
                 labels.append(label)
     ends = [*starts[1:], len(wave) / SAMPLE_RATE]
     return tuple(map(Span, starts, ends, labels))
@@ -225,9 +282,9 @@ def _decoder() -> Any:
         lm=None,
         cmn="batch",  # the mean of this utterance, not of those before it
         bestpath=False,  # its lattice gives phones impossible durations and loses words
-        beam=BEAM,
-        pbeam=BEAM,
-        wbeam=BEAM,
+        beam=_BEAM,
+        pbeam=_BEAM,
+        wbeam=_BEAM,
         loglevel="FATAL",
     )
 
@@ -244,7 +301,7 @@ def _dictionary() -> frozenset[str]:
 
 def _key(utterance: Utterance, words: tuple[str, ...]) -> str:
     """Return the name under which an alignment is kept: sound, words and version."""
-    version = f"{FORMAT} {importlib.metadata.version('pocketsphinx')} {' '.join(words)}\0"
+    version = f"{_FORMAT} {importlib.metadata.version('pocketsphinx')} {' '.join(words)}\0"
     content = utterance.path.read_bytes() if utterance.path else utterance.wave().tobytes()
     return hashlib.sha256(version.encode() + content).hexdigest()
 

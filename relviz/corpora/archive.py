@@ -14,13 +14,25 @@ from tqdm.auto import tqdm
 
 from relviz._errors import RelvizError
 
-CHUNK = 1 << 16
-TIMEOUT = 60
+__all__ = ["ArchiveError", "download", "fetch", "unpack"]
+
+_CHUNK = 1 << 16
+_TIMEOUT = 60
 """Seconds without a byte after which a download counts as broken."""
 
 
 class ArchiveError(RelvizError, ValueError):
-    """An archive that does not hold the listed files; the message is the sentence's beginning."""
+    """An archive that does not hold the listed files; the message is the sentence's beginning.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> page = Path(tempfile.mkdtemp()) / "page.tar.gz"
+    >>> _ = page.write_text("<html>Not here</html>")
+    >>> unpack(page, page.parent, {})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    relviz.corpora.archive.ArchiveError: is no whole tar archive (...)
+    """
 
 
 def fetch(
@@ -28,13 +40,39 @@ def fetch(
 ) -> None:
     """Download a tar archive and put its listed files into `folder`.
 
-    listed: path below the archive's one top folder -> SHA-256; whatever else it holds is left out.
     The download lies beside `folder` in a hidden file until everything is done, so that the next
     call goes on with it. The files are unpacked and checked in a temporary folder; only if all of
     them are right does any of them move to its place.
-    progress: show a tqdm bar in bytes.
-    Raises requests.RequestException after `retries` more tries, OSError, and ArchiveError, after
-    which nothing of the archive is kept.
+
+    Parameters
+    ----------
+    url : str
+        Of the archive.
+    folder : Path
+        Where the files go; its parent must be there.
+    listed : mapping of str to str
+        Path below the archive's one top folder -> SHA-256; whatever else it holds is left out.
+    retries : int
+        How often to try again.
+    progress : bool
+        Show a tqdm bar in bytes.
+
+    Raises
+    ------
+    requests.RequestException
+        After the last try.
+    OSError
+        Where the disk says no.
+    ArchiveError
+        After which nothing of the archive is kept.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "corpus"
+    >>> fetch("nowhere:/corpus.tar.gz", folder, {}, retries=0)  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    requests.exceptions.InvalidSchema: No connection adapters were found
     """
     draft = folder.parent / f".{url.rpartition('/')[2]}.part"
     for left in range(retries, -1, -1):
@@ -59,11 +97,29 @@ def fetch(
 def download(url: str, path: Path, progress: bool = False) -> None:
     """Download to `path`, going on behind the bytes that it has already.
 
-    Raises requests.RequestException; what has arrived stays in `path`.
+    Parameters
+    ----------
+    url : str
+        What to download.
+    path : Path
+        Where to; what has arrived stays there after a failure.
+    progress : bool
+        Show a tqdm bar in bytes.
+
+    Raises
+    ------
+    requests.RequestException
+        If it breaks off.
+
+    Examples
+    --------
+    >>> download("nowhere:/x", Path("x.part"))  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    requests.exceptions.InvalidSchema: No connection adapters were found
     """
     begun = path.stat().st_size if path.exists() else 0
     asked = {"Range": f"bytes={begun}-"} if begun else {}
-    with requests.get(url, headers=asked, stream=True, timeout=TIMEOUT) as answer:
+    with requests.get(url, headers=asked, stream=True, timeout=_TIMEOUT) as answer:
         if begun and answer.status_code == requests.codes.requested_range_not_satisfiable:
             return  # nothing is left to send
         answer.raise_for_status()
@@ -81,7 +137,7 @@ def download(url: str, path: Path, progress: bool = False) -> None:
                 disable=not progress,
             ) as bar,
         ):
-            for chunk in answer.iter_content(CHUNK):
+            for chunk in answer.iter_content(_CHUNK):
                 file.write(chunk)
                 bar.update(len(chunk))
 
@@ -89,8 +145,32 @@ def download(url: str, path: Path, progress: bool = False) -> None:
 def unpack(path: Path, folder: Path, listed: Mapping[str, str]) -> None:
     """Unpack the listed files of a tar archive into `folder`, without their top folder.
 
-    Raises ArchiveError if a member points out of the folder, if a listed file is missing or does
-    not have its SHA-256, or if the archive is broken.
+    Parameters
+    ----------
+    path : Path
+        The archive.
+    folder : Path
+        Where the files go.
+    listed : mapping of str to str
+        Path below the archive's one top folder -> SHA-256.
+
+    Raises
+    ------
+    ArchiveError
+        If a member points out of the folder, if a listed file is missing or does not have its
+        SHA-256, or if the archive is broken.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "note.txt").write_text("1")
+    >>> with tarfile.open(folder / "corpus.tar.gz", "w:gz") as archive:
+    ...     archive.add(folder / "note.txt", "top/a/note.txt")
+    >>> digest = hashlib.sha256(b"1").hexdigest()
+    >>> unpack(folder / "corpus.tar.gz", folder, {"a/note.txt": digest})
+    >>> (folder / "a" / "note.txt").read_text()
+    '1'
     """
     found = set()
     try:

@@ -7,14 +7,15 @@ domain audio books", ICASSP 2015, doi:10.1109/ICASSP.2015.7178964. CC BY 4.0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from relviz.corpora import store, synthetic
-from relviz.corpora.speech import Span, SpeechCorpus, Utterance, in_order
-from relviz.corpora.store import CorpusError, Source
+from relviz.corpora.corpus import Corpus, CorpusError, Source
+from relviz.corpora.speech import SpeechCorpus, Utterance
+from relviz.corpora.splits import in_order
 
-CORPUS = "mini-librispeech"
+__all__ = ["CORPUS", "utterances"]
 
 
 def utterances(
@@ -25,18 +26,48 @@ def utterances(
 ) -> SpeechCorpus:
     """Load parts of LibriSpeech, or synthetic voices if there are no recordings.
 
-    parts: such as ("train-clean-100", "dev-clean"); None, every part that is here.
-    root: the folder LibriSpeech, or the one it lies in; default, what RELVIZ_DATA names, else the
-    user's cache. download, progress: fetch mini LibriSpeech into the cache if nothing is found.
-    Utterances come by speaker, chapter and number; text is in capitals as in the transcripts, and
-    None where there is no transcript. Nothing is read but names and transcripts.
-    Raises CorpusError for a part that is not here, a transcript with a broken line, a root without
-    LibriSpeech, and for what `relviz.corpora.store.locate` raises.
+    Nothing is read but names and transcripts.
+
+    Parameters
+    ----------
+    parts : sequence of str, or None
+        Such as ("train-clean-100", "dev-clean"); None, every part that is here.
+    root : Path or str, optional
+        The folder LibriSpeech, or the one it lies in; default, what RELVIZ_DATA names, else the
+        user's cache.
+    download, progress : bool
+        Fetch mini LibriSpeech into the cache if nothing is found, with a bar.
+
+    Returns
+    -------
+    SpeechCorpus
+        Utterances by speaker, chapter and number; text is in capitals as in the transcripts, and
+        None where there is no transcript.
+
+    Raises
+    ------
+    CorpusError
+        For a part that is not here, a transcript with a broken line, a root without LibriSpeech,
+        and for what `relviz.corpora.store.locate` raises.
+
+    Notes
+    -----
+    Chapter 7 of the book, speaker identification, hears them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> part = Path(tempfile.mkdtemp()) / "LibriSpeech" / "dev-clean"
+    >>> (part / "84" / "121123").mkdir(parents=True)
+    >>> (part / "84" / "121123" / "84-121123-0000.flac").touch()
+    >>> corpus = utterances(("dev-clean",), part.parent.parent)
+    >>> [(each.speaker, each.session) for each in corpus.utterances]
+    [('84', '121123')]
     """
     parts = (parts,) if isinstance(parts, str) else parts
-    source = _find(root, download, progress)
+    source = store.locate(CORPUS, download, progress, root)
     if source is None or source.folder is None:
-        return SpeechCorpus(spoken(), Source("synthetic", None, CORPUS))
+        return SpeechCorpus(synthetic.spoken(), Source("synthetic", None, CORPUS))
     folder = source.folder
     here = sorted(path.name for path in folder.iterdir() if path.is_dir())
     parts = here if parts is None else parts
@@ -55,42 +86,17 @@ def utterances(
     return SpeechCorpus(tuple(sorted(found, key=lambda each: in_order(each.name))), source)
 
 
-def spoken(
-    voices: Sequence[str] | None = None, texts: Iterable[str] = synthetic.SENTENCES
-) -> tuple[Utterance, ...]:
-    """Speak texts in several voices: the stand-in for recordings.
-
-    voices: default, all of `relviz.corpora.synthetic.voices`; each is a speaker.
-    Returns utterances with `samples` and `spoken`, the synthesiser's own times; the first call in
-    a process takes about a tenth of a second for each.
-    """
-    found = []
-    texts = tuple(texts)
-    for voice in synthetic.voices() if voices is None else voices:
-        for number, text in enumerate(texts):
-            sentence = synthetic.sentence(text, voice)
-            found.append(
-                Utterance(
-                    name=f"{voice}-0-{number:04d}",
-                    speaker=voice,
-                    session="0",
-                    text=text,
-                    samples=sentence.wave,
-                    spoken=tuple(Span(*phone) for phone in sentence.phones),
-                )
-            )
-    return tuple(found)
-
-
-def _find(root: Path | str | None, download: bool, progress: bool) -> Source | None:
-    """Find the folder that holds the parts."""
-    if root is None:
-        return store.locate(CORPUS, download, progress)
-    folder = Path(root).expanduser()
-    folder = folder / "LibriSpeech" if (folder / "LibriSpeech").is_dir() else folder
-    if not folder.is_dir():
-        raise CorpusError(f"{folder} is not a folder: give the one that holds LibriSpeech.")
-    return Source("given", folder, CORPUS)
+CORPUS = Corpus(
+    name="mini-librispeech",
+    title="LibriSpeech (Panayotov et al., 2015)",
+    folder="LibriSpeech",
+    licence="CC BY 4.0",
+    load=utterances,
+    size="332 MB, train-clean-5",
+    addresses={".tar.gz": "https://www.openslr.org/resources/31/"},
+    archive="train-clean-5.tar.gz",
+    pattern="*/*/*/*.flac",
+)
 
 
 def _part(folder: Path) -> list[Utterance]:

@@ -1,13 +1,8 @@
-"""Spoken utterances of any corpus, when their phones are spoken, and how they are divided.
-
-The rules of division depend on names only and are fixed beforehand, so that nobody can choose the
-speakers that flatter a result.
-"""
+"""Spoken utterances of any corpus, and when their phones are spoken."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -16,12 +11,28 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from relviz import audio
-from relviz.corpora.store import CorpusError, Source
-from relviz.corpora.synthetic import PHONES
+from relviz.corpora.corpus import CorpusError, Source
+
+__all__ = ["PHONES", "Alignment", "Span", "SpeechCorpus", "Utterance", "frame_labels"]
+
+PHONES = (
+    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH",
+    "EH", "ER", "EY", "F", "G", "HH", "IH", "IY", "JH", "K",
+    "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH",
+    "T", "TH", "UH", "UW", "V", "W", "Y", "Z", "ZH", "SIL",
+)  # fmt: skip
+"""The 39 phones of the CMU pronouncing dictionary, and silence."""
 
 
 class Span(NamedTuple):
-    """A stretch of an utterance, from `start` to `end` in seconds, and the phone it is."""
+    """A stretch of an utterance, from `start` to `end` in seconds, and the phone it is.
+
+    Examples
+    --------
+    >>> span = Span(0.25, 0.375, "AH")
+    >>> span.end - span.start
+    0.125
+    """
 
     start: float
     end: float
@@ -36,12 +47,32 @@ Alignment = tuple[Span, ...]
 class Utterance:
     """One utterance: who says what.
 
-    name: unique in its corpus, such as "19-198-0001". speaker: "19". session: what one speaker
-    read in one go: "198", a chapter, in LibriSpeech; in TIMIT every sentence is its own.
-    part: of the corpus, such as "train-clean-5"; "" where a corpus has none.
-    path: the recording; None for a synthetic utterance, which carries its `samples` (samples,) at
-    16 kHz and the times at which the synthesiser spoke each phone, `spoken`.
-    text: what is said; None if there is no transcript.
+    Parameters
+    ----------
+    name : str
+        Unique in its corpus, such as "19-198-0001".
+    speaker : str
+        Such as "19".
+    session : str
+        What one speaker read in one go: "198", a chapter, in LibriSpeech; in TIMIT every sentence
+        is its own.
+    path : Path, optional
+        The recording; None for a synthetic utterance.
+    text : str, optional
+        What is said; None if there is no transcript.
+    samples : ndarray, (samples,), optional
+        The waveform at 16 kHz of an utterance without recording.
+    spoken : tuple of Span, optional
+        The times at which the synthesiser spoke each phone of it.
+    part : str
+        Of the corpus, such as "train-clean-5"; "" where a corpus has none.
+
+    Examples
+    --------
+    >>> beep = np.sin(np.arange(1600, dtype=np.float32))
+    >>> utterance = Utterance("beep-0-0", "beep", "0", samples=beep)
+    >>> utterance.wave().shape
+    (1600,)
     """
 
     name: str
@@ -68,7 +99,21 @@ class Utterance:
 
 @dataclass(frozen=True)
 class SpeechCorpus:
-    """Utterances, and where they came from."""
+    """Utterances, and where they came from.
+
+    Parameters
+    ----------
+    utterances : tuple of Utterance
+        By speaker, session and number.
+    source : Source
+        Where they came from.
+
+    Examples
+    --------
+    >>> corpus = SpeechCorpus((Utterance("a-0-0", "a", "0"),), Source("synthetic"))
+    >>> [utterance.speaker for utterance in corpus.utterances]
+    ['a']
+    """
 
     utterances: tuple[Utterance, ...]
     source: Source
@@ -79,9 +124,35 @@ def frame_labels(
 ) -> NDArray[np.int64]:
     """Return which phone is spoken at each time: indices into `phones`, the shape of `times`.
 
-    times: seconds, in any order. phones: the labels in use, silence last; a time that no span of
-    the alignment holds (from its start up to, not including, its end) is silence.
-    Raises CorpusError for a label that is not among `phones`.
+    Parameters
+    ----------
+    alignment : tuple of Span
+        Of the utterance.
+    times : array_like
+        Seconds, in any order.
+    phones : sequence of str
+        The labels in use, silence last; a time that no span of the alignment holds (from its start
+        up to, not including, its end) is silence.
+
+    Returns
+    -------
+    ndarray of int64
+        The shape of `times`.
+
+    Raises
+    ------
+    CorpusError
+        For a label that is not among `phones`.
+
+    Notes
+    -----
+    Used in chapter 6 of the book, phone classification.
+
+    Examples
+    --------
+    >>> alignment = (Span(0.0, 0.25, "AH"), Span(0.25, 0.5, "N"))
+    >>> frame_labels(alignment, [0.1, 0.25, 0.5], ("AH", "N", "SIL"))
+    array([0, 1, 2])
     """
     times = np.asarray(times, dtype=np.float64)
     index = {phone: number for number, phone in enumerate(phones)}
@@ -100,84 +171,3 @@ def frame_labels(
     last = np.searchsorted(starts, times, side="right") - 1
     inside = (last >= 0) & (times < ends[last])
     return np.where(inside, labels[last], silence)
-
-
-def split_speakers(
-    utterances: Iterable[Utterance], every: int = 9
-) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:
-    """Divide by speaker: (kept, held out), for a study whose test speakers must be new.
-
-    A part's speakers are sorted by number; of every `every`, the middle one is held out (with 9:
-    the 5th, the 14th, ...). So scores with more parts are on the speakers of those with fewer.
-    Raises CorpusError if that holds out nobody.
-    """
-    utterances = tuple(utterances)
-    parts: dict[str, set[str]] = {}
-    for utterance in utterances:
-        parts.setdefault(utterance.part, set()).add(utterance.speaker)
-    held_out = {
-        speaker
-        for speakers in parts.values()
-        for speaker in sorted(speakers, key=in_order)[every // 2 :: every]
-    }
-    if not held_out:
-        most = max(map(len, parts.values()), default=0)
-        raise CorpusError(
-            f"{most} speakers are too few to hold out one of every {every}: add speakers."
-        )
-    return (
-        tuple(utterance for utterance in utterances if utterance.speaker not in held_out),
-        tuple(utterance for utterance in utterances if utterance.speaker in held_out),
-    )
-
-
-def split_utterances(
-    utterances: Iterable[Utterance], every: int = 10
-) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:
-    """Divide each speaker's utterances: (kept, held out), for a study that knows its speakers.
-
-    A speaker's utterances are sorted by name; of every `every`, the middle one is held out (with
-    10: the 6th, the 16th, ...). Raises CorpusError for a speaker with too few to hold one out.
-    """
-    utterances = tuple(utterances)
-    speakers: dict[str, list[str]] = {}
-    for utterance in utterances:
-        speakers.setdefault(utterance.speaker, []).append(utterance.name)
-    held_out: set[str] = set()
-    for speaker, names in speakers.items():
-        chosen = sorted(names, key=in_order)[every // 2 :: every]
-        if not chosen:
-            raise CorpusError(
-                f"Speaker {speaker} has {len(names)} utterances, too few to hold out one of every "
-                f"{every}: leave this speaker out."
-            )
-        held_out.update(chosen)
-    return (
-        tuple(utterance for utterance in utterances if utterance.name not in held_out),
-        tuple(utterance for utterance in utterances if utterance.name in held_out),
-    )
-
-
-def other_sessions(
-    trained: Iterable[Utterance], everything: Iterable[Utterance]
-) -> tuple[Utterance, ...]:
-    """Return the utterances of known speakers that were recorded in another session.
-
-    trained: the utterances a network knows. everything: where to look, such as all parts of
-    LibriSpeech. Another session has another microphone, room and day: whoever is recognised there
-    is recognised by the voice.
-    """
-    sessions = {(utterance.speaker, utterance.session) for utterance in trained}
-    speakers = {speaker for speaker, _ in sessions}
-    return tuple(
-        utterance
-        for utterance in everything
-        if utterance.speaker in speakers and (utterance.speaker, utterance.session) not in sessions
-    )
-
-
-def in_order(name: str) -> tuple[tuple[int, str], ...]:
-    """Return a key that sorts names by the numbers in them: "19-198" before "118-47824"."""
-    return tuple(
-        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)
-    )

@@ -10,151 +10,198 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
-import pooch  # type: ignore[import-untyped]
-import requests
-from tqdm.auto import tqdm
+from relviz.corpora.corpus import VARIABLE, Corpus, CorpusError, Source
 
-from relviz._errors import RelvizError
-from relviz.corpora import archive
+__all__ = [
+    "cache",
+    "cached",
+    "checksums",
+    "fetch",
+    "locate",
+    "missing",
+    "remedy",
+    "retrieve",
+    "verify",
+]
 
-VARIABLE = "RELVIZ_DATA"
-"""The environment variable that names a folder with one folder per corpus inside."""
-
-TITLES = {
-    "aev": "American English Vowels (Hillenbrand et al., 1995)",
-    "mini-librispeech": "LibriSpeech (Panayotov et al., 2015)",
-    "timit": "TIMIT (Garofolo et al., 1993)",
-}
-
-URLS: dict[str, dict[str, str]] = {
-    "aev": {
-        ".wav": "https://raw.githubusercontent.com/fancompute/wavetorch/927ad02/data/vowels/",
-        ".dat": "https://raw.githubusercontent.com/kleinschmidt/hdp-bayes-vowels/"
-        "1ef03eac63323f33b8ee31af8bc5294042de2d00/hillenbrand-data/",
-    },
-    "mini-librispeech": {".tar.gz": "https://www.openslr.org/resources/31/"},
-}
-"""Per corpus that can be fetched, the folder on the web that holds its files, by their suffix."""
-
-ARCHIVES = {"mini-librispeech": "train-clean-5.tar.gz"}
-"""The corpora that come as one archive, whose files the package lists."""
-
-FOLDERS = {"mini-librispeech": "LibriSpeech"}
-"""A corpus' folder below RELVIZ_DATA and the cache, where it is not named like the corpus."""
-
-RETRIES = 2
-PARALLEL = 8
-
-
-class CorpusError(RelvizError, RuntimeError):
-    """Recordings that are missing, wrong or out of reach; one sentence with the way out."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a corpus came from.
-
-    origin: "RELVIZ_DATA", "cache", "download", "given" by the caller, or "synthetic" (no folder).
-    """
-
-    origin: str
-    folder: Path | None = None
-    corpus: str = "aev"
-
-    def describe(self) -> str:
-        """One sentence for the top of a page, without the folder: it differs by machine."""
-        if self.origin == "synthetic":
-            return (
-                "Synthetic speech from Praat's own synthesisers stands in for the recordings, "
-                "so the numbers on this page are not those of human talkers."
-            )
-        ways = {
-            "RELVIZ_DATA": f"found through {VARIABLE}",
-            "cache": "from the user's cache",
-            "download": "downloaded just now",
-            "given": "from the folder given",
-        }
-        return f"Recordings: {TITLES[self.corpus]}, {ways[self.origin]}."
-
-    def __str__(self) -> str:
-        return self.describe()
-
-
-@dataclass(frozen=True)
-class Status:
-    """What is here of one corpus: a row of `relviz data status`."""
-
-    corpus: str
-    origin: str
-    folder: Path
-    present: int
-    expected: int
-    wrong: int
-
-    def __str__(self) -> str:
-        if self.origin == "synthetic":
-            return (
-                f"{self.corpus}: no recordings, synthetic speech stands in; `relviz data fetch "
-                f"{self.corpus}` downloads {self.expected} files to {self.folder}"
-            )
-        checked = f"{self.wrong} of them wrong" if self.wrong else "all with the listed SHA-256"
-        return (
-            f"{self.corpus}: {self.present} of {self.expected} files in {self.folder} "
-            f"({self.origin}), {checked}"
-        )
+_RETRIES = 2
+_PARALLEL = 8
 
 
 def cache() -> Path:
-    """Return the user's cache folder of relviz (it need not exist)."""
+    """Return the user's cache folder of relviz (it need not exist).
+
+    Returns
+    -------
+    Path
+        As the system has it: below ``~/.cache``, ``~/Library/Caches`` or ``AppData``.
+
+    Examples
+    --------
+    >>> "relviz" in cache().parts
+    True
+    """
+    import pooch  # type: ignore[import-untyped]
+
     return Path(pooch.os_cache("relviz"))
 
 
-def cached(corpus: str) -> Path:
-    """Return the folder of a corpus in the user's cache (it need not exist)."""
-    return cache() / FOLDERS.get(corpus, corpus)
+def cached(corpus: Corpus) -> Path:
+    """Return the folder of a corpus in the user's cache (it need not exist).
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Which one.
+
+    Returns
+    -------
+    Path
+        Its folder.
+
+    Examples
+    --------
+    >>> from relviz import corpora
+    >>> cached(corpora.find("mini-librispeech")).name
+    'LibriSpeech'
+    """
+    return cache() / corpus.folder
 
 
-def checksums(corpus: str) -> dict[str, str]:
+def checksums(corpus: Corpus) -> dict[str, str]:
     """Return file name -> SHA-256 of every file of a corpus, from the list in the package.
 
-    Raises CorpusError for an unknown corpus.
+    Parameters
+    ----------
+    corpus : Corpus
+        Which one.
+
+    Returns
+    -------
+    dict of str to str
+        By the path below the corpus's folder; nothing where the package lists no files.
+
+    Examples
+    --------
+    >>> from relviz import corpora
+    >>> len(checksums(corpora.find("aev"))), len(checksums(corpora.find("timit")))
+    (1119, 0)
     """
-    if corpus not in URLS:
-        raise CorpusError(f"There is no corpus {corpus!r}: choose from {', '.join(URLS)}.")
-    text = resources.files("relviz.corpora").joinpath(f"{corpus}.sha256").read_text()
+    list_ = resources.files("relviz.corpora").joinpath(f"{corpus.name}.sha256")
+    text = list_.read_text() if list_.is_file() else ""
     return {name: digest for digest, name in map(str.split, text.splitlines())}
 
 
-def locate(corpus: str, download: bool = False, progress: bool = False) -> Source | None:
-    """Find a corpus: RELVIZ_DATA, else the user's cache, else None.
+def locate(
+    corpus: Corpus,
+    download: bool = False,
+    progress: bool = False,
+    root: Path | str | None = None,
+) -> Source | None:
+    """Find a corpus: the folder given, else RELVIZ_DATA, else the user's cache, else None.
 
-    A folder counts as soon as one listed file lies in it (any part of LibriSpeech will do);
-    `missing` says what it lacks.
-    download: complete the cache with `fetch` when RELVIZ_DATA does not hold the corpus.
-    Raises CorpusError if RELVIZ_DATA names no folder, if the corpus is unknown or a download fails.
+    A folder counts as soon as one file lies in it that is listed or fits the corpus's pattern (any
+    part of LibriSpeech will do); `missing` says what it lacks.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Which one.
+    download : bool
+        Complete the cache with `fetch` when RELVIZ_DATA does not hold the corpus.
+    progress : bool
+        Show a bar meanwhile.
+    root : Path or str, optional
+        The corpus's folder, or the one it lies in, wherever that is; it is taken as it is.
+
+    Returns
+    -------
+    Source or None
+        Where it is; None where it is not.
+
+    Raises
+    ------
+    CorpusError
+        If `root` or RELVIZ_DATA names no folder, or a download fails.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from relviz import corpora
+    >>> print(locate(corpora.find("mini-librispeech"), root=tempfile.mkdtemp()))
+    Recordings: LibriSpeech (Panayotov et al., 2015), from the folder given.
     """
+    if root is not None:
+        folder = Path(root).expanduser()
+        folder = folder / corpus.folder if (folder / corpus.folder).is_dir() else folder
+        if not folder.is_dir():
+            raise CorpusError(f"{folder} is not a folder: give the one that holds {corpus.folder}.")
+        return Source("given", folder, corpus)
     home = _home(corpus)
     if home is not None and _begun(corpus, home):
         return Source("RELVIZ_DATA", home, corpus)
     folder = cached(corpus)
-    if download and missing(corpus, folder):
+    begun = _begun(corpus, folder)
+    if download and (missing(corpus, folder) or not begun):
         return Source("download", fetch(corpus, folder, progress), corpus)
-    return Source("cache", folder, corpus) if _begun(corpus, folder) else None
+    return Source("cache", folder, corpus) if begun else None
 
 
-def missing(corpus: str, folder: Path) -> list[str]:
-    """Return the listed files of a corpus that `folder` lacks."""
+def missing(corpus: Corpus, folder: Path) -> list[str]:
+    """Return the listed files of a corpus that `folder` lacks.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Which one.
+    folder : Path
+        Where to look.
+
+    Returns
+    -------
+    list of str
+        Their paths below the folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from relviz import corpora
+    >>> len(missing(corpora.find("aev"), Path(tempfile.mkdtemp())))
+    1119
+    """
     return [name for name in checksums(corpus) if not (folder / name).is_file()]
 
 
-def verify(corpus: str, folder: Path) -> list[str]:
-    """Return the files in `folder` whose SHA-256 is not the listed one (absent: see `missing`)."""
+def verify(corpus: Corpus, folder: Path) -> list[str]:
+    """Return the files in `folder` whose SHA-256 is not the listed one (absent: see `missing`).
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Which one.
+    folder : Path
+        Where to look.
+
+    Returns
+    -------
+    list of str
+        Their paths below the folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from relviz import corpora
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "vowdata.dat").write_text("no table")
+    >>> verify(corpora.find("aev"), folder)
+    ['vowdata.dat']
+    """
     return [
         name
         for name, digest in checksums(corpus).items()
@@ -163,97 +210,126 @@ def verify(corpus: str, folder: Path) -> list[str]:
     ]
 
 
-def status() -> list[Status]:
-    """Return one row per corpus: where it is found, how much of it, and how many files are wrong.
-
-    Reads and checks every file that is here. Raises CorpusError if RELVIZ_DATA names no folder.
-    """
-    rows = []
-    for corpus in URLS:
-        source = locate(corpus) or Source("synthetic", None, corpus)
-        folder = source.folder or cached(corpus)
-        expected = len(checksums(corpus))
-        present = expected - len(missing(corpus, folder))
-        wrong = len(verify(corpus, folder))
-        rows.append(Status(corpus, source.origin, folder, present, expected, wrong))
-    return rows
-
-
-def fetch(
-    corpus: str,
-    folder: Path | str | None = None,
-    progress: bool = False,
-    base_urls: Mapping[str, str] | None = None,
-) -> Path:
+def fetch(corpus: Corpus, folder: Path | str | None = None, progress: bool = False) -> Path:
     """Download what `folder` lacks of a corpus, or has wrong, and return the folder.
 
-    folder: default, the user's cache; what RELVIZ_DATA names is only ever read.
-    progress: show a tqdm bar, one step a file, or in bytes for an archive.
-    base_urls: file suffix -> folder on the web that ends in "/"; default `URLS[corpus]`.
     Each file is downloaded under a temporary name and moved into place once its SHA-256 is right;
     files that are here and right are not fetched again, and stay after a failure or Ctrl-C.
     An archive (see `relviz.corpora.archive`) goes on where its download stopped.
-    Raises CorpusError, naming the URL, at the first file that cannot be had after `RETRIES` more
-    tries, or naming the folder if it cannot be written to.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Which one.
+    folder : Path or str, optional
+        Default, the user's cache; what RELVIZ_DATA names is only ever read.
+    progress : bool
+        Show a tqdm bar, one step a file, or in bytes for an archive.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    CorpusError
+        Naming the URL, at the first file that cannot be had after two more tries; naming the folder
+        if it cannot be written to; and for a corpus that needs a licence.
+
+    Examples
+    --------
+    >>> from relviz import corpora
+    >>> fetch(corpora.find("timit"))
+    Traceback (most recent call last):
+    relviz.corpora.corpus.CorpusError: TIMIT (Garofolo et al., 1993) is not downloaded, as it \
+needs a licence (LDC93S1, from the Linguistic Data Consortium): name the folder of your own copy.
     """
-    listed = checksums(corpus)
-    bases = base_urls or URLS[corpus]
+    if not corpus.addresses:
+        raise CorpusError(
+            f"{corpus.title} is not downloaded, as it needs a licence ({corpus.licence}): name the "
+            "folder of your own copy."
+        )
     folder = cached(corpus) if folder is None else Path(folder).expanduser()
-    if corpus in ARCHIVES:
-        _fetch_archive(corpus, bases[".tar.gz"] + ARCHIVES[corpus], folder, progress)
-        return folder
-    urls = {name: bases[Path(name).suffix] + Path(name).name for name in listed}
-    try:
-        for parent in {(folder / name).parent for name in listed}:
-            parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CorpusError(_reason(corpus, "", folder, error)) from error
-    shelf = pooch.create(folder, base_url="", registry=listed, urls=urls, retry_if_failed=RETRIES)
-    log: logging.Logger = pooch.get_logger()
-    level = log.level
-    log.setLevel(logging.WARNING)
-    pool = ThreadPoolExecutor(PARALLEL)
-    try:
-        jobs: dict[Future[str], str] = {
-            pool.submit(shelf.fetch, name, processor=_readable): name for name in listed
-        }
-        with tqdm(total=len(jobs), desc=corpus, unit="file", disable=not progress) as bar:
-            for job in as_completed(jobs):
-                failure = job.exception()
-                if failure is not None:
-                    raise CorpusError(
-                        _reason(corpus, urls[jobs[job]], folder, failure)
-                    ) from failure
-                bar.update()
-    finally:
-        pool.shutdown(cancel_futures=True)
-        log.setLevel(level)
+    if corpus.archive:
+        _fetch_archive(corpus, folder, progress)
+    else:
+        _fetch_files(corpus, folder, progress)
     return folder
 
 
-def _fetch_archive(corpus: str, url: str, folder: Path, progress: bool) -> None:
-    if not missing(corpus, folder) and not verify(corpus, folder):
-        return
+def retrieve(url: str, sha256: str) -> Path:
+    """Download one file into the user's cache, unless it is there, and check it.
+
+    Parameters
+    ----------
+    url : str
+        Where it lies; its last part is the file's name here, too.
+    sha256 : str
+        What its content must have.
+
+    Returns
+    -------
+    Path
+        The file. One with another SHA-256 is not kept.
+
+    Raises
+    ------
+    CorpusError
+        Naming the URL, if it cannot be had or is not the right one, or the folder that cannot be
+        written to.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from unittest import mock
+    >>> digest = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
+    >>> with mock.patch.dict(os.environ, XDG_CACHE_HOME=tempfile.mkdtemp()):
+    ...     cache().mkdir(parents=True)
+    ...     _ = (cache() / "one.bin").write_bytes(b"1")
+    ...     retrieve("https://example.org/one.bin", digest).name  # nothing is asked for
+    'one.bin'
+    """
+    import pooch
+
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        archive.fetch(url, folder, checksums(corpus), RETRIES, progress)
-    except archive.ArchiveError as error:
-        raise CorpusError(
-            f"{url} {error}: run `relviz data fetch {corpus}` again later."
-        ) from error
-    except (requests.RequestException, OSError) as error:
-        raise CorpusError(_reason(corpus, url, folder, error)) from error
+        with _quiet():
+            found = pooch.retrieve(
+                url, f"sha256:{sha256}", fname=url.rpartition("/")[2], path=cache()
+            )
+    except (ValueError, OSError) as error:  # a wrong SHA-256; the web or the disk
+        raise CorpusError(_reason(None, url, cache(), error)) from error
+    return Path(found)
 
 
-def remedy(corpus: str, folder: Path) -> str:
-    """Say how to repair a corpus in `folder`: the end of an error's sentence."""
-    command = f"run `relviz data fetch {corpus}`"
+def remedy(corpus: Corpus, folder: Path) -> str:
+    """Say how to repair a corpus in `folder`: the end of an error's sentence.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Which one.
+    folder : Path
+        Where it is broken.
+
+    Returns
+    -------
+    str
+        A command, without a full stop.
+
+    Examples
+    --------
+    >>> from relviz import corpora
+    >>> remedy(corpora.find("aev"), cached(corpora.find("aev")))
+    'run `relviz data fetch aev`'
+    """
+    command = f"run `relviz data fetch {corpus.name}`"
     if folder == cached(corpus):
         return command
     return f"put it there, or unset {VARIABLE} and {command}"
 
 
-def _home(corpus: str) -> Path | None:
+def _home(corpus: Corpus) -> Path | None:
     """Return the folder of a corpus below RELVIZ_DATA, or None if that is not set."""
     named = os.environ.get(VARIABLE)
     if not named:
@@ -263,13 +339,79 @@ def _home(corpus: str) -> Path | None:
         raise CorpusError(
             f"{VARIABLE} names {named}, which is not a folder: correct it, or unset {VARIABLE}."
         )
-    return home / FOLDERS.get(corpus, corpus)
+    return home / corpus.folder
 
 
-def _begun(corpus: str, folder: Path) -> bool:
-    if corpus in ARCHIVES and any(folder.glob("*/*/*/*.flac")):
+def _begun(corpus: Corpus, folder: Path) -> bool:
+    if corpus.pattern and any(folder.glob(corpus.pattern)):
         return True
     return any((folder / name).is_file() for name in checksums(corpus))
+
+
+def _fetch_files(corpus: Corpus, folder: Path, progress: bool) -> None:
+    """Download the files of a corpus that lie singly, several at a time."""
+    import pooch
+    from tqdm.auto import tqdm
+
+    listed = checksums(corpus)
+    urls = {name: corpus.addresses[Path(name).suffix] + Path(name).name for name in listed}
+    try:
+        for parent in {(folder / name).parent for name in listed}:
+            parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CorpusError(_reason(corpus, "", folder, error)) from error
+    shelf = pooch.create(folder, base_url="", registry=listed, urls=urls, retry_if_failed=_RETRIES)
+    pool = ThreadPoolExecutor(_PARALLEL)
+    try:
+        with (
+            _quiet(),
+            tqdm(total=len(listed), desc=corpus.name, unit="file", disable=not progress) as bar,
+        ):
+            jobs: dict[Future[str], str] = {
+                pool.submit(shelf.fetch, name, processor=_readable): name for name in listed
+            }
+            for job in as_completed(jobs):
+                failure = job.exception()
+                if failure is not None:
+                    reason = _reason(corpus, urls[jobs[job]], folder, failure)
+                    raise CorpusError(reason) from failure
+                bar.update()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _fetch_archive(corpus: Corpus, folder: Path, progress: bool) -> None:
+    """Download a corpus that comes as one archive, and unpack it."""
+    import requests
+
+    from relviz.corpora import archive
+
+    if not missing(corpus, folder) and not verify(corpus, folder):
+        return
+    url = corpus.addresses[".tar.gz"] + corpus.archive
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        archive.fetch(url, folder, checksums(corpus), _RETRIES, progress)
+    except archive.ArchiveError as error:
+        raise CorpusError(
+            f"{url} {error}: run `relviz data fetch {corpus.name}` again later."
+        ) from error
+    except (requests.RequestException, OSError) as error:
+        raise CorpusError(_reason(corpus, url, folder, error)) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let pooch say warnings only."""
+    import pooch
+
+    log: logging.Logger = pooch.get_logger()
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _readable(path: str, action: str, _: object) -> str:
@@ -279,16 +421,19 @@ def _readable(path: str, action: str, _: object) -> str:
     return path
 
 
-def _reason(corpus: str, url: str, folder: Path, error: BaseException) -> str:
+def _reason(corpus: Corpus | None, url: str, folder: Path, error: BaseException) -> str:
     """Say in one sentence why a file could not be fetched, and the way out."""
-    again = f"what has arrived is kept, so run `relviz data fetch {corpus}` again later"
+    import requests
+
+    once_more = f"run `relviz data fetch {corpus.name}` again" if corpus else "try again"
+    later = f"what has arrived is kept, so {once_more} later" if corpus else f"{once_more} later"
     if isinstance(error, requests.HTTPError):
-        return f"{url} answers {error.response.status_code} {error.response.reason}: {again}."
+        return f"{url} answers {error.response.status_code} {error.response.reason}: {later}."
     if isinstance(error, requests.RequestException):
-        return f"{url} cannot be downloaded ({type(error).__name__}): go online; {again}."
+        return f"{url} cannot be downloaded ({type(error).__name__}): go online; {later}."
     if isinstance(error, OSError):
         return (
             f"{error.filename or folder} cannot be written ({error.strerror or error}): make room "
-            f"or permit it, and run `relviz data fetch {corpus}` again."
+            f"or permit it, and {once_more}."
         )
-    return f"{url} does not have the listed SHA-256 (truncated or changed): {again}."
+    return f"{url} does not have the listed SHA-256 (truncated or changed): {later}."

@@ -1,7 +1,8 @@
 """Speech with known answers, from the synthesisers inside Praat (through parselmouth).
 
-Vowels come from a Klatt synthesiser, with exactly known F0 and formants; sentences from
-espeak-ng, with aligned phones. D. Weenink, "The KlattGrid speech synthesizer", Interspeech 2009,
+It stands in for recordings where there are none: `vowel_corpus` and `spoken`. Vowels come from a
+Klatt synthesiser, with exactly known F0 and formants; sentences from espeak-ng, with aligned
+phones. D. Weenink, "The KlattGrid speech synthesizer", Interspeech 2009,
 doi:10.21437/Interspeech.2009-591.
 """
 
@@ -9,18 +10,34 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
+from relviz.corpora.speech import Span, Utterance
+from relviz.corpora.tokens import Vowel
 
-if TYPE_CHECKING:
-    from relviz.corpora.aev import Vowel
+__all__ = [
+    "CMU",
+    "DEVIATIONS",
+    "MEANS",
+    "PEAK",
+    "SENTENCES",
+    "Sentence",
+    "SyntheticVowel",
+    "sentence",
+    "sentences",
+    "spoken",
+    "token",
+    "voices",
+    "vowel",
+    "vowel_corpus",
+]
 
 PEAK = 0.5
 """The largest absolute sample of everything that is synthesised here."""
@@ -89,14 +106,6 @@ DEVIATIONS = {
 }
 """Standard deviations beside `MEANS`, over 45 men and 48 women, computed from vowdata.dat."""
 
-PHONES = (
-    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH",
-    "EH", "ER", "EY", "F", "G", "HH", "IH", "IY", "JH", "K",
-    "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH",
-    "T", "TH", "UH", "UW", "V", "W", "Y", "Z", "ZH", "SIL",
-)  # fmt: skip
-"""The 39 phones of the CMU pronouncing dictionary, and silence."""
-
 CMU = {
     label: tuple(phones.split())
     for label, phones in {
@@ -123,15 +132,33 @@ SENTENCES = (
     "The quiet judge hung his brown jacket by the door.",
     "Now and then a loud bird sings above our yellow house.",
 )
-"""Original sentences that hold every one of `PHONES` together."""
+"""Original sentences that hold every one of `relviz.corpora.PHONES` together."""
+
+_VOICES = {f"Female{number}": "F" for number in range(1, 6)} | {
+    f"Male{number}": "M" for number in range(1, 8)
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Sentence:
-    """A spoken sentence: wave (samples,) float32 at 16 kHz, and what is said when.
+    """A spoken sentence, and what is said when.
 
-    phones: (start, end, one of `PHONES`), in seconds, without gaps from 0 to the end of the wave.
-    words: (start, end, word), in seconds, in lower case without punctuation.
+    Parameters
+    ----------
+    wave : ndarray of float32, (samples,)
+        The sound, at 16 kHz.
+    phones : tuple of (float, float, str)
+        Start and end in seconds and one of `relviz.corpora.PHONES`, without gaps from 0 to the end
+        of the wave.
+    words : tuple of (float, float, str)
+        Start and end in seconds and the word, in lower case without punctuation.
+    text, voice : str
+        What was asked for.
+
+    Examples
+    --------
+    >>> [word for _, _, word in sentence("Hello, world.").words]
+    ['hello', 'world']
     """
 
     wave: NDArray[np.float32]
@@ -150,10 +177,37 @@ def vowel(
 ) -> NDArray[np.float32]:
     """Synthesise a vowel with constant, exactly known F0 and formants.
 
-    f0, formants (rising), bandwidths: Hz; default bandwidths 40 Hz + 4 % of the formant.
-    duration: seconds, with a 20 ms onset and a 50 ms offset.
-    Returns (samples,) float32 with peak `PEAK`; the same arguments give the same samples.
-    Raises ValueError for what cannot be synthesised.
+    Parameters
+    ----------
+    f0 : float
+        Hz.
+    formants : sequence of float
+        Hz, rising.
+    bandwidths : sequence of float, optional
+        Hz, of each formant; default 40 Hz + 4 % of the formant.
+    duration : float
+        Seconds, with a 20 ms onset and a 50 ms offset.
+    sample_rate : int
+        Hz.
+
+    Returns
+    -------
+    ndarray of float32, (samples,)
+        With peak `PEAK`; the same arguments give the same samples.
+
+    Raises
+    ------
+    ParameterError
+        For what cannot be synthesised.
+
+    References
+    ----------
+    Weenink (2009), 10.21437/Interspeech.2009-591.
+
+    Examples
+    --------
+    >>> vowel(120, (500, 1500, 2500), duration=0.25).shape
+    (4000,)
     """
     formants = tuple(map(float, formants))
     if bandwidths is None:
@@ -203,14 +257,51 @@ def token(
 ) -> NDArray[np.float32]:
     """Synthesise a vowel from `start` to `end` seconds, with silence before and 0.1 s after it.
 
-    Adds to F1, F2, F3 the higher formants, up to 8 kHz, of a neutral tube of that sex's length
-    (one every 1000 Hz for "M", every 1150 Hz for "F"). Returns (samples,) float32 at 16 kHz.
+    Adds to F1, F2, F3 the higher formants, up to 8 kHz, of a neutral tube of that sex's length (one
+    every 1000 Hz for "M", every 1150 Hz for "F").
+
+    Parameters
+    ----------
+    f0 : float
+        Hz.
+    formants : sequence of float
+        F1, F2 and F3 in Hz, rising.
+    sex : str
+        "M" or "F".
+    start, end : float
+        Seconds.
+
+    Returns
+    -------
+    ndarray of float32, (samples,)
+        At 16 kHz.
+
+    Examples
+    --------
+    >>> token(120, (500, 1500, 2500), "M", 0.1, 0.35).shape
+    (7200,)
     """
     spacing = 1000 if sex == "M" else 1150
     higher = tuple(spacing * (k - 0.5) for k in range(4, 9) if spacing * (k - 0.5) < 7800)
     clear = tuple(formant for formant in higher if formant > formants[-1] + 300)
     wave = vowel(f0, (*formants, *clear), duration=end - start)
     return np.pad(wave, (round(start * SAMPLE_RATE), round(0.1 * SAMPLE_RATE)))
+
+
+@dataclass(frozen=True)
+class SyntheticVowel(Vowel):
+    """A token without recording, whose numbers say how it is made.
+
+    Examples
+    --------
+    >>> first = vowel_corpus(["ah"], men=1, women=0)[0]
+    >>> len(first.wave()) / SAMPLE_RATE >= first.end
+    True
+    """
+
+    def wave(self) -> NDArray[np.float32]:
+        """Return the token's waveform, float32, (samples,), at 16 kHz; made when asked for."""
+        return token(self.f0, (self.f1, self.f2, self.f3), self.sex, self.start, self.end)
 
 
 def vowel_corpus(
@@ -221,23 +312,42 @@ def vowel_corpus(
 ) -> tuple[Vowel, ...]:
     """Draw synthetic talkers around the published means: the stand-in for American English Vowels.
 
-    names: out of the 12 of `MEANS`. men, women: how many talkers.
-    A talker's F0 and formants deviate from `MEANS` by `DEVIATIONS` times a normal draw, cut at
-    2.5; in part the same draw for all of the talker's vowels, as in the recordings. A token depends
-    on the seed, its talker and its vowel only, not on what else is asked for.
-    F0 is constant, so linear prediction pulls a low F1 ("iy", "uw") towards the nearest harmonic,
-    most for women: even the original waves then miss by more than one standard deviation.
-    Returns the tokens vowel by vowel as named; the waves are made when asked for.
-    """
-    from relviz.corpora.aev import Vowel
+    A talker's F0 and formants deviate from `MEANS` by `DEVIATIONS` times a normal draw, cut at 2.5;
+    in part the same draw for all of the talker's vowels, as in the recordings. A token depends on
+    the seed, its talker and its vowel only, not on what else is asked for.
 
+    Parameters
+    ----------
+    names : sequence of str
+        Out of the 12 of `MEANS`.
+    men, women : int
+        How many talkers.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    tuple of SyntheticVowel
+        Vowel by vowel as named; the waves are made when asked for.
+
+    Notes
+    -----
+    F0 is constant, so linear prediction pulls a low F1 ("iy", "uw") towards the nearest harmonic,
+    most for women: even the original waves then miss by more than one standard deviation. Chapter 8
+    of the book falls back on these.
+
+    Examples
+    --------
+    >>> [token.name for token in vowel_corpus(["ah", "iy"], men=1, women=1)]
+    ['m01ah', 'w01ah', 'm01iy', 'w01iy']
+    """
     tokens = []
     for name in names:
         for sex, letter, count in (("M", "m", men), ("F", "w", women)):
             for number in range(1, count + 1):
                 measures, duration = _draw(name, sex, number, seed)
                 tokens.append(
-                    Vowel(
+                    SyntheticVowel(
                         name=f"{letter}{number:02d}{name}",
                         talker=f"{letter}{number:02d}",
                         sex=sex,
@@ -271,20 +381,55 @@ def _draw(name: str, sex: str, number: int, seed: int) -> tuple[list[float], flo
 
 
 def voices() -> dict[str, str]:
-    """Return the plain voices of the sentence synthesiser and their sex, "F" or "M"."""
-    women = {f"Female{number}": "F" for number in range(1, 6)}
-    return women | {f"Male{number}": "M" for number in range(1, 8)}
+    """Return the plain voices of the sentence synthesiser and their sex, "F" or "M".
+
+    Returns
+    -------
+    dict of str to str
+        Voice -> sex.
+
+    Examples
+    --------
+    >>> voices()["Male3"], len(voices())
+    ('M', 12)
+    """
+    return dict(_VOICES)
 
 
 def sentence(text: str, voice: str = "Female1", language: str = "English (America)") -> Sentence:
     """Speak a text with espeak-ng, aligned.
 
-    voice: out of `voices()`. language: an English of espeak-ng's, under its name in Praat.
     Times are the synthesiser's own. Its labels become CMU phones (`CMU`); a gap under 0.1 s between
     phones is the closure of the next and belongs to it, longer ones are "SIL".
+
+    Parameters
+    ----------
+    text : str
+        English words.
+    voice : str
+        Out of `voices()`.
+    language : str
+        An English of espeak-ng's, under its name in Praat.
+
+    Returns
+    -------
+    Sentence
+        Sound, phones and words.
+
+    Raises
+    ------
+    ParameterError
+        For an empty text, an unknown voice, language or phone label.
+
+    Notes
+    -----
     The voices flutter, from call to call: the first speaking of a text is kept, so that a second
     call in the same process returns equal samples; other processes differ by some milliseconds.
-    Raises ValueError for an empty text, an unknown voice, language or phone label.
+
+    Examples
+    --------
+    >>> [phone for _, _, phone in sentence("She sees.").phones if phone != "SIL"]
+    ['SH', 'IY', 'S', 'IY', 'Z']
     """
     kept = _speak(text, voice, language)
     return replace(kept, wave=kept.wave.copy())
@@ -297,8 +442,8 @@ def _speak(text: str, voice: str, language: str) -> Sentence:
 
     if not any(character.isalnum() for character in text):
         raise ParameterError(f"The text {text!r} has nothing to speak: give words.")
-    if voice not in voices():
-        raise ParameterError(f"There is no voice {voice!r}: choose from {', '.join(voices())}.")
+    if voice not in _VOICES:
+        raise ParameterError(f"There is no voice {voice!r}: choose from {', '.join(_VOICES)}.")
     try:
         synthesiser = call("Create SpeechSynthesizer", language, voice)
     except parselmouth.PraatError as error:
@@ -322,8 +467,65 @@ def _speak(text: str, voice: str, language: str) -> Sentence:
 def sentences(
     voices: Sequence[str] = ("Female1", "Male1", "Female3", "Male3"),
 ) -> tuple[Sentence, ...]:
-    """Speak each of `SENTENCES` in each of the voices: utterances for pages without recordings."""
+    """Speak each of `SENTENCES` in each of the voices: utterances for pages without recordings.
+
+    Parameters
+    ----------
+    voices : sequence of str
+        Out of `voices()`.
+
+    Returns
+    -------
+    tuple of Sentence
+        Text by text.
+
+    Examples
+    --------
+    >>> len(sentences(["Female1"]))
+    6
+    """
     return tuple(sentence(text, voice) for text in SENTENCES for voice in voices)
+
+
+def spoken(
+    voices: Sequence[str] | None = None, texts: Iterable[str] = SENTENCES
+) -> tuple[Utterance, ...]:
+    """Speak texts in several voices: the stand-in for recordings of utterances.
+
+    Parameters
+    ----------
+    voices : sequence of str, optional
+        Default, all of `relviz.corpora.voices`; each is a speaker.
+    texts : iterable of str
+        What each says.
+
+    Returns
+    -------
+    tuple of Utterance
+        With `samples` and `spoken`, the synthesiser's own times. The first call in a process takes
+        about a tenth of a second for each.
+
+    Examples
+    --------
+    >>> [utterance.name for utterance in spoken(["Male3"], ["Hello.", "Good day."])]
+    ['Male3-0-0000', 'Male3-0-0001']
+    """
+    found = []
+    texts = tuple(texts)
+    for voice in _VOICES if voices is None else voices:
+        for number, text in enumerate(texts):
+            made = sentence(text, voice)
+            found.append(
+                Utterance(
+                    name=f"{voice}-0-{number:04d}",
+                    speaker=voice,
+                    session="0",
+                    text=text,
+                    samples=made.wave,
+                    spoken=tuple(Span(*phone) for phone in made.phones),
+                )
+            )
+    return tuple(found)
 
 
 def _samples(sound: Any, sample_rate: int) -> NDArray[np.float32]:

@@ -6,12 +6,27 @@ doi:10.35111/17gk-bn40. It needs a licence: nothing is downloaded, your own copy
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from relviz.audio import SAMPLE_RATE
-from relviz.corpora.speech import Alignment, Span, SpeechCorpus, Utterance, in_order
-from relviz.corpora.store import CorpusError, Source
+from relviz.corpora import store
+from relviz.corpora.corpus import Corpus, CorpusError, Source
+from relviz.corpora.speech import Alignment, Span, SpeechCorpus, Utterance
+from relviz.corpora.splits import in_order
+
+__all__ = [
+    "CORE_TEST",
+    "CORPUS",
+    "DEV",
+    "PHONES_39",
+    "TO_39",
+    "TO_48",
+    "alignment",
+    "load",
+    "utterances",
+]
 
 CORE_TEST = (
     "MDAB0", "MWBT0", "FELC0", "MTAS1", "MWEW0", "FPAS0", "MJMP0", "MLNT0",
@@ -29,7 +44,7 @@ DEV = (
 )  # fmt: skip
 """The 50 speakers of TEST that tune: A. K. Halberstadt, PhD thesis, MIT, 1998."""
 
-SAME = (
+_SAME = (
     "aa", "ae", "ah", "ao", "aw", "ax", "ay", "b", "ch", "d", "dh", "dx", "eh", "el", "en",
     "epi", "er", "ey", "f", "g", "hh", "ih", "ix", "iy", "jh", "k", "l", "m", "n", "ng",
     "ow", "oy", "p", "r", "s", "sh", "t", "th", "uh", "uw", "v", "w", "y", "z", "zh",
@@ -37,7 +52,7 @@ SAME = (
 """The labels that are also among the 48."""
 
 TO_48: dict[str, str | None] = {
-    **{phone: phone for phone in SAME},
+    **{phone: phone for phone in _SAME},
     "ax-h": "ax", "axr": "er", "em": "m", "eng": "ng", "hv": "hh", "nx": "n", "ux": "uw",
     "pcl": "cl", "tcl": "cl", "kcl": "cl", "bcl": "vcl", "dcl": "vcl", "gcl": "vcl",
     "h#": "sil", "pau": "sil", "q": None,
@@ -56,21 +71,46 @@ TO_39 = {
 """The 48 phones to the 39 that results are counted in (the same article)."""
 
 PHONES_39 = (*sorted(set(TO_39.values()) - {"sil"}), "sil")
-"""The 39 classes, silence last: the `phones` of `relviz.corpora.speech.frame_labels`."""
+"""The 39 classes, silence last: the `phones` of `relviz.corpora.frame_labels`."""
+
+
+_PARTS: dict[str, tuple[str, ...] | None] = {"train": None, "dev": DEV, "core-test": CORE_TEST}
 
 
 def utterances(root: Path | str, part: str = "train") -> SpeechCorpus:
     """Load a part of a copy of TIMIT, without the "sa" sentences, which every speaker says.
 
-    root: the folder TIMIT, or the one it lies in; names in upper or lower case, sound as NIST
-    SPHERE or RIFF. part: "train" (all of TRAIN, 462 speakers), "dev" (`DEV`) or "core-test"
-    (`CORE_TEST`), eight sentences a speaker. An utterance's session is its sentence.
-    Raises CorpusError for an unknown part, a root that is not laid out like TIMIT, and a dev or
-    core test set without all of its speakers.
+    Parameters
+    ----------
+    root : Path or str
+        The folder TIMIT, or the one it lies in; names in upper or lower case, sound as NIST SPHERE
+        or RIFF.
+    part : str
+        "train" (all of TRAIN, 462 speakers), "dev" (`DEV`) or "core-test" (`CORE_TEST`), eight
+        sentences a speaker.
+
+    Returns
+    -------
+    SpeechCorpus
+        By speaker and sentence. An utterance's session is its sentence.
+
+    Raises
+    ------
+    CorpusError
+        For an unknown part, a root that is not laid out like TIMIT, and a dev or core test set
+        without all of its speakers.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "TRAIN" / "DR1" / "FCJF0"
+    >>> folder.mkdir(parents=True)
+    >>> (folder / "SI648.WAV").touch()
+    >>> [each.name for each in utterances(folder.parents[2]).utterances]
+    ['FCJF0-SI648']
     """
-    wanted = {"train": None, "dev": DEV, "core-test": CORE_TEST}
-    if part not in wanted:
-        raise CorpusError(f"There is no part {part!r} of TIMIT: choose from {', '.join(wanted)}.")
+    if part not in _PARTS:
+        raise CorpusError(f"There is no part {part!r} of TIMIT: choose from {', '.join(_PARTS)}.")
     top = Path(root).expanduser()
     inside = _child(top, "timit") or top
     folder = _child(inside, "train" if part == "train" else "test")
@@ -78,7 +118,7 @@ def utterances(root: Path | str, part: str = "train") -> SpeechCorpus:
         raise CorpusError(
             f"{top} holds no folders TRAIN and TEST: give the folder TIMIT of your copy of LDC93S1."
         )
-    speakers = wanted[part]
+    speakers = _PARTS[part]
     found = [
         utterance
         for utterance in _sentences(folder)
@@ -91,16 +131,93 @@ def utterances(root: Path | str, part: str = "train") -> SpeechCorpus:
             f"{folder} lacks {whom} (DR1/FCJF0/SI648.WAV and so on): complete your copy of LDC93S1."
         )
     found.sort(key=lambda utterance: in_order(utterance.name))
-    return SpeechCorpus(tuple(found), Source("given", inside, "timit"))
+    return SpeechCorpus(tuple(found), Source("given", inside, CORPUS))
+
+
+def load(
+    parts: Sequence[str] | None = None,
+    root: Path | str | None = None,
+    download: bool = False,
+    progress: bool = False,
+) -> SpeechCorpus:
+    """Load parts of TIMIT, as any corpus is loaded: see `relviz.corpora.load`.
+
+    Parameters
+    ----------
+    parts : sequence of str, optional
+        As in `utterances`; default, all three.
+    root : Path or str, optional
+        The folder TIMIT, or the one it lies in; default, TIMIT below RELVIZ_DATA.
+    download, progress : bool
+        Of no use here: TIMIT needs a licence, and is never downloaded.
+
+    Returns
+    -------
+    SpeechCorpus
+        Part by part.
+
+    Raises
+    ------
+    CorpusError
+        Without a copy, and for what `utterances` raises.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "TIMIT" / "TRAIN" / "DR1" / "FCJF0"
+    >>> folder.mkdir(parents=True)
+    >>> (folder / "SI648.WAV").touch()
+    >>> corpus = load(["train"], folder.parents[3])
+    >>> len(corpus.utterances), str(corpus.source)
+    (1, 'Recordings: TIMIT (Garofolo et al., 1993), from the folder given.')
+    """
+    parts = tuple(_PARTS) if parts is None else (parts,) if isinstance(parts, str) else parts
+    source = store.locate(CORPUS, download, progress, root)
+    if source is None or source.folder is None:
+        raise CorpusError("TIMIT needs a licence: name the folder of your copy as root.")
+    loaded = [utterances(source.folder, part).utterances for part in dict.fromkeys(parts)]
+    return SpeechCorpus(tuple(itertools.chain(*loaded)), source)
+
+
+CORPUS = Corpus(
+    name="timit",
+    title="TIMIT (Garofolo et al., 1993)",
+    folder="TIMIT",
+    licence="LDC93S1, from the Linguistic Data Consortium",
+    load=load,
+    pattern="[tT][rR][aA][iI][nN]/[dD][rR]1/*/*.[wW]*",
+)
 
 
 def alignment(utterance: Utterance, phones: int = 39) -> Alignment:
     """Read when each phone of a TIMIT utterance is spoken, from the .PHN beside its recording.
 
-    phones: 61 (the labels of the file), 48 or 39 (see `TO_48`, `TO_39`; neighbours that fall
-    together, such as the closures of two stops, stay two spans). With 48 and 39 the glottal stop
-    "q" has no span: `frame_labels` takes it for silence.
-    Raises CorpusError for a missing file or a broken line, an unknown label, and other `phones`.
+    Parameters
+    ----------
+    utterance : Utterance
+        With a recording.
+    phones : int
+        61 (the labels of the file), 48 or 39 (see `TO_48`, `TO_39`; neighbours that fall together,
+        such as the closures of two stops, stay two spans). With 48 and 39 the glottal stop "q" has
+        no span: `frame_labels` takes it for silence.
+
+    Returns
+    -------
+    tuple of Span
+        In seconds.
+
+    Raises
+    ------
+    CorpusError
+        For a missing file or a broken line, an unknown label, and other `phones`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "SI648.WAV"
+    >>> _ = path.with_suffix(".PHN").write_text("0 4000 h#\\n4000 5600 ax-h\\n")
+    >>> [span.label for span in alignment(Utterance("FCJF0-SI648", "FCJF0", "SI648", path))]
+    ['sil', 'ah']
     """
     if phones not in (61, 48, 39):
         raise CorpusError(f"TIMIT has no set of {phones} phones: choose 61, 48 or 39.")

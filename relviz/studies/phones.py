@@ -92,7 +92,7 @@ def unheard(speakers: Iterable[str], seconds: float = 30.0, root: str | None = N
         if spans:
             kept = tuple(each for each in chosen if each.name in spans)
             return Speech(kept, dict(spans), found.source)
-    spoken = librispeech.spoken(VOICES[: len(wanted)])
+    spoken = corpora.spoken(VOICES[: len(wanted)])
     chosen = _shortest(spoken, seconds)
     times = {each.name: each.spoken for each in chosen if each.spoken is not None}
     return Speech(chosen, times, Source("synthetic", None, librispeech.CORPUS))
@@ -110,7 +110,7 @@ def voices(
     Returns speaker -> (samples,) at 16 kHz, the lowest voice first.
     """
     found, out = _recordings(root), set(known)
-    everyone = librispeech.spoken(VOICES) if found is None else found.utterances
+    everyone = corpora.spoken(VOICES) if found is None else found.utterances
     candidates = [each for each in everyone if each.speaker not in out]
     best: dict[str, tuple[float, str, Utterance]] = {}
     for each in candidates:

@@ -18,22 +18,30 @@ import numpy as np
 
 from relviz import corpora
 from relviz._errors import ParameterError
-from relviz.corpora import CorpusError, Utterance, librispeech, timit
-from relviz.corpora.speech import in_order
+from relviz.corpora import Alignment, CorpusError, Source, Utterance, timit
+from relviz.corpora.splits import in_order
 from relviz.training.data import Data, Frames, label_phones, label_speakers, pack
 
-Corpus = Literal["librispeech", "timit", "synthetic"]
+__all__ = ["ACROSS", "HELD_OUT", "SESSION", "WITHIN", "Speech", "phones", "speakers"]
+
+Speech = Literal["librispeech", "timit", "synthetic"]
+"""What a study can be done on."""
 
 SESSION = 2
 """Utterances that a session must have for its speaker to be known from it: one is a sample."""
 
 HELD_OUT = "held-out speakers"
+"""The phone study's test."""
+
 WITHIN = "within session"
+"""The speaker study's test on other utterances of the sessions trained on."""
+
 ACROSS = "across sessions"
+"""The speaker study's test on other sessions of the same speakers."""
 
 
 def phones(
-    corpus: Corpus = "librispeech",
+    corpus: Speech = "librispeech",
     parts: Sequence[str] | None = ("train-clean-5",),
     root: Path | str | None = None,
     cache: Path | str | None = None,
@@ -42,26 +50,56 @@ def phones(
 ) -> Data:
     """Gather labelled frames for the phone study, on speakers that training does not hear.
 
-    parts: of LibriSpeech; None, all that are here. root: where the corpus is, needed for TIMIT.
-    cache: see `pack`. jobs: processes for the alignment of LibriSpeech, whose times are cached.
-    Raises CorpusError for what is not there.
+    Parameters
+    ----------
+    corpus : str
+        "librispeech", "timit" or "synthetic".
+    parts : sequence of str, or None
+        Of LibriSpeech; None, all that are here.
+    root : Path or str, optional
+        Where the corpus is; TIMIT is looked for below RELVIZ_DATA, too.
+    cache : Path or str, optional
+        See `relviz.training.data.pack`.
+    jobs : int
+        Processes for the alignment of LibriSpeech, whose times are cached.
+    progress : bool
+        Show bars.
+
+    Returns
+    -------
+    Data
+        39 phones and silence; of TIMIT, 39 classes.
+
+    Raises
+    ------
+    CorpusError
+        For what is not there.
+    ParameterError
+        For an unknown corpus.
+
+    Notes
+    -----
+    Explained in chapter 6 of the book, phone classification.
+
+    Examples
+    --------
+    >>> phones("radio")
+    Traceback (most recent call last):
+    relviz._errors.ParameterError: corpus 'radio' is unknown: use one of librispeech, timit, \
+synthetic.
     """
+    alignments: Mapping[str, Alignment]
     skipped: Mapping[str, str] = {}
     classes: tuple[str, ...] = corpora.PHONES
     if corpus == "timit":
-        found = {part: timit.utterances(_given(root), part) for part in ("train", "dev")}
-        tested = timit.utterances(_given(root), "core-test")
-        train, valid, test = found["train"].utterances, found["dev"].utterances, tested.utterances
-        source, rule = tested.source, "TIMIT's lists: train, 50 speakers of dev, core test"
+        lists = ("train", "dev", "core-test")
+        (train, source), (valid, _), (test, _) = (_load(corpus, (part,), root) for part in lists)
+        rule = "TIMIT's lists: train, 50 speakers of dev, core test"
         alignments = {each.name: timit.alignment(each) for each in (*train, *valid, *test)}
         classes = timit.PHONES_39
     else:
-        everything, source = _utterances(corpus, parts, root)
-        if all(each.spoken for each in everything):
-            alignments = {each.name: each.spoken for each in everything if each.spoken}
-        else:
-            aligned = corpora.align(everything, jobs=jobs, progress=progress)
-            alignments, skipped = dict(aligned.spans), aligned.skipped
+        everything, source = _load(corpus, parts, root)
+        alignments, skipped = _aligned(everything, jobs, progress)
         usable = tuple(each for each in everything if each.name in alignments)
         if not usable:
             raise CorpusError("No utterance has a transcript: choose parts that have them.")
@@ -92,7 +130,7 @@ def phones(
 
 
 def speakers(
-    corpus: Corpus = "librispeech",
+    corpus: Speech = "librispeech",
     parts: Sequence[str] | None = None,
     root: Path | str | None = None,
     cache: Path | str | None = None,
@@ -100,20 +138,52 @@ def speakers(
 ) -> Data:
     """Gather labelled frames for the speaker study, within and across sessions.
 
-    parts: the parts of LibriSpeech that make speakers known; None, all that are here. Other
-    sessions are looked for in all parts. In TIMIT and synthetic speech there are none.
-    Raises CorpusError for what is not there.
+    Parameters
+    ----------
+    corpus : str
+        "librispeech", "timit" or "synthetic".
+    parts : sequence of str, optional
+        The parts of LibriSpeech that make speakers known; default, all that are here. Other
+        sessions are looked for in all parts. In TIMIT and synthetic speech there are none.
+    root : Path or str, optional
+        Where the corpus is; TIMIT is looked for below RELVIZ_DATA, too.
+    cache : Path or str, optional
+        See `relviz.training.data.pack`.
+    progress : bool
+        Show bars.
+
+    Returns
+    -------
+    Data
+        A class a speaker.
+
+    Raises
+    ------
+    CorpusError
+        For what is not there.
+    ParameterError
+        For an unknown corpus.
+
+    Notes
+    -----
+    Explained in chapter 7 of the book, speaker identification.
+
+    Examples
+    --------
+    >>> speakers("radio")
+    Traceback (most recent call last):
+    relviz._errors.ParameterError: corpus 'radio' is unknown: use one of librispeech, timit, \
+synthetic.
     """
+    others: tuple[Utterance, ...] = ()
     if corpus == "timit":
-        loaded = timit.utterances(_given(root))
-        known, source = loaded.utterances, loaded.source
-        others: tuple[Utterance, ...] = ()
+        known, source = _load(corpus, ("train",), root)
     else:
-        everything, source = _utterances(corpus, parts, root)
+        everything, source = _load(corpus, parts, root)
         sizes = Counter((each.speaker, each.session) for each in everything)
         least = 1 if source.origin == "synthetic" else SESSION
         known = tuple(each for each in everything if sizes[each.speaker, each.session] >= least)
-        elsewhere, _ = _utterances(corpus, None, root)
+        elsewhere, _ = _load(corpus, None, root)
         others = corpora.other_sessions(known, elsewhere)
     rest, test = corpora.split_utterances(known)
     train, valid = corpora.split_utterances(rest, every=min(10, _fewest(rest)))
@@ -136,23 +206,29 @@ def speakers(
     )
 
 
-def _utterances(
-    corpus: Corpus, parts: Sequence[str] | None, root: Path | str | None
-) -> tuple[tuple[Utterance, ...], corpora.Source]:
+def _load(
+    corpus: Speech, parts: Sequence[str] | None, root: Path | str | None
+) -> tuple[tuple[Utterance, ...], Source]:
     if corpus == "synthetic":
-        return librispeech.spoken(), corpora.Source("synthetic", None, librispeech.CORPUS)
-    if corpus != "librispeech":
+        return corpora.spoken(), Source("synthetic")
+    if corpus not in get_args(Speech):
         raise ParameterError(
-            f"corpus {corpus!r} is unknown: use one of {', '.join(get_args(Corpus))}."
+            f"corpus {corpus!r} is unknown: use one of {', '.join(get_args(Speech))}."
         )
-    loaded = librispeech.utterances(parts, root)
+    # the registry's name is that of the part which can be fetched
+    name = "mini-librispeech" if corpus == "librispeech" else corpus
+    loaded = corpora.load(name, parts, root)
     return loaded.utterances, loaded.source
 
 
-def _given(root: Path | str | None) -> Path | str:
-    if root is None:
-        raise CorpusError("TIMIT needs a licence: name the folder of your copy as root.")
-    return root
+def _aligned(
+    utterances: Sequence[Utterance], jobs: int, progress: bool
+) -> tuple[Mapping[str, Alignment], Mapping[str, str]]:
+    """Return when phones are spoken, and why that is not known of some."""
+    if all(each.spoken for each in utterances):
+        return {each.name: each.spoken for each in utterances if each.spoken}, {}
+    found = corpora.align(utterances, jobs=jobs, progress=progress)
+    return found.spans, found.skipped
 
 
 def _fewest(utterances: Iterable[Utterance]) -> int:
@@ -160,7 +236,7 @@ def _fewest(utterances: Iterable[Utterance]) -> int:
 
 
 def _about(
-    source: corpora.Source,
+    source: Source,
     rule: str,
     skipped: Mapping[str, str],
     **groups: Sequence[Utterance],

@@ -10,8 +10,9 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relviz.corpora import TABLE2, VOWELS, CorpusError, Measures, Source, vowels
-from relviz.corpora.aev import Vowel, deviations, read_table, read_tables
+from relviz.corpora import TABLE2, VOWELS, CorpusError, Measures, Source, Vowel, load, vowels
+from relviz.corpora.aev import CORPUS, _read_table, _read_tables
+from relviz.corpora.tokens import deviations
 
 VOWDATA = """(c) 1995 James Hillenbrand
 
@@ -67,7 +68,7 @@ def refusal(*arguments: object) -> str:
 
 def test_tokens_are_what_the_tables_say(folder: Path) -> None:
     corpus = vowels("ah")
-    assert corpus.source == Source("RELVIZ_DATA", folder, "aev")
+    assert corpus.source == Source("RELVIZ_DATA", folder, CORPUS)
     assert [token.name for token in corpus.tokens] == ["m01ah", "m02ah", "w01ah", "w49ah"]
     first = corpus.tokens[0]
     assert first == Vowel(
@@ -115,6 +116,20 @@ def test_deviations_are_sample_deviations(rows: list[tuple[float, float, float, 
     for column, found in zip(zip(*rows, strict=True), spread, strict=True):
         finite = [value for value in column if not math.isnan(value)]
         assert found == pytest.approx(np.std(finite, ddof=1))
+
+
+def test_a_folder_given_and_all_vowels(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RELVIZ_DATA")
+    for root in (folder, folder.parent):
+        corpus = load("aev", root=root)  # there is no other vowel in these tables
+        assert corpus.source == Source("given", folder, CORPUS)
+        assert [token.name for token in corpus.tokens] == ["m01ah", "m02ah", "w01ah", "w49ah"]
+
+
+def test_a_token_without_sound() -> None:
+    with pytest.raises(CorpusError) as refused:
+        Vowel("m01ah", "m01", "M", "ah", 100, 700, 1200, 2500, 0.1, 0.4, 0.2).wave()
+    assert str(refused.value) == "Token m01ah has no sound: give it a path."
 
 
 def test_unknown_vowel(folder: Path) -> None:
@@ -168,7 +183,7 @@ def test_token_without_times(folder: Path) -> None:
 
 def test_synthetic_when_there_is_nothing(nowhere: Path) -> None:
     corpus = vowels()
-    assert corpus.source == Source("synthetic")
+    assert corpus.source == Source("synthetic", None, CORPUS)
     assert len(corpus.tokens) == 465
     assert len({token.talker for token in corpus.tokens}) == 93
     assert set(corpus.deviations) == {(vowel, sex) for vowel in TABLE2 for sex in "MF"}
@@ -179,15 +194,15 @@ def test_synthetic_when_there_is_nothing(nowhere: Path) -> None:
 
 @pytest.mark.realdata
 def test_rows_of_the_real_tables(recordings: Path) -> None:
-    rows = read_table(recordings / "vowdata.dat", 16)
+    rows = _read_table(recordings / "vowdata.dat", 16)
     assert len(rows) == 1668
     assert rows["m01ae"][:6] == (323, 174, 663, 2012, 2659, 3691)
     assert rows["g21uw"] == (
         *(227, 225, 446, 1533, 3269, 4504, 465, 1622, 3261, 444, 1525, 3265, 442, 1619, 3099),
     )
-    times = read_table(recordings / "timedata.dat", 5)
+    times = _read_table(recordings / "timedata.dat", 5)
     assert times["m01ae"] == (177.3, 500.4, 304.0, 297.0)
-    tokens = read_tables(recordings)
+    tokens = _read_tables(recordings)
     assert len(tokens) == 93 * 12
     assert {token.vowel for token in tokens} == set(VOWELS)
 

@@ -22,9 +22,9 @@ from relviz.corpora import (
     align,
     alignment,
     frame_labels,
+    spoken,
 )
 from relviz.corpora.alignment import boundary_errors, pronounceable
-from relviz.corpora.librispeech import spoken
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_the_cache_is_used_and_knows_sound_and_text(
     assert len(done) == 1
     align([dataclasses.replace(first, text="Pack your gloves.")], 1, tmp_path)
     align([dataclasses.replace(first, samples=first.wave() / 2)], 1, tmp_path)
-    monkeypatch.setattr(alignment, "FORMAT", -1)
+    monkeypatch.setattr(alignment, "_FORMAT", -1)
     align([first], 1, tmp_path)
     assert len(done) == 4
     assert {path.suffix for path in tmp_path.iterdir()} == {".tsv"}
@@ -148,10 +148,10 @@ def test_what_is_done_stays(
 @pytest.mark.slow
 def test_an_interrupt_stops_the_processes(tmp_path: Path) -> None:
     program = (
-        "from relviz.corpora import align, librispeech\n"
+        "from relviz.corpora import align, spoken\n"
         "from relviz.corpora.synthetic import SENTENCES\n"
         "voices = ('Female1', 'Male1', 'Female2', 'Male2')\n"
-        f"align(librispeech.spoken(voices, SENTENCES), 2, {str(tmp_path)!r})\n"
+        f"align(spoken(voices, SENTENCES), 2, {str(tmp_path)!r})\n"
     )
     child = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
     while not list(tmp_path.glob("*.tsv")):

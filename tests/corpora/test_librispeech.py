@@ -6,6 +6,7 @@ import re
 import tarfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,23 +16,23 @@ import soundfile
 
 from relviz import cli
 from relviz.corpora import (
+    Corpus,
     CorpusError,
     Source,
     SpeechCorpus,
     archive,
     fetch,
+    librispeech,
     locate,
     other_sessions,
+    registry,
     split_speakers,
     split_utterances,
     status,
     store,
-    verify,
     vowel,
 )
-from relviz.corpora.librispeech import spoken, utterances
-
-CORPUS = "mini-librispeech"
+from relviz.corpora.librispeech import CORPUS, utterances
 
 
 def recording(number: int) -> bytes:
@@ -87,12 +88,13 @@ class Server(ThreadingHTTPServer):
         self.thread.start()
 
     @property
-    def base_urls(self) -> dict[str, str]:
-        return {".tar.gz": f"http://127.0.0.1:{self.server_port}/resources/31/"}
+    def corpus(self) -> Corpus:
+        root = f"http://127.0.0.1:{self.server_port}/resources/31/"
+        return replace(CORPUS, addresses={".tar.gz": root})
 
     @property
     def url(self) -> str:
-        return f"{self.base_urls['.tar.gz']}train-clean-5.tar.gz"
+        return f"{self.corpus.addresses['.tar.gz']}train-clean-5.tar.gz"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -123,8 +125,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(store, "RETRIES", 0)
-    monkeypatch.setattr(archive, "CHUNK", 100)
+    monkeypatch.setattr(store, "_RETRIES", 0)
+    monkeypatch.setattr(archive, "_CHUNK", 100)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
     monkeypatch.setattr(store, "checksums", lambda corpus: digests)
     server = Server()
@@ -144,7 +146,7 @@ def here(folder: Path) -> set[str]:
 
 def refusal(server: Server) -> str:
     with pytest.raises(CorpusError) as refused:
-        fetch(CORPUS, base_urls=server.base_urls)
+        fetch(server.corpus)
     assert str(refused.value).startswith(f"{server.url} ")
     return str(refused.value).removeprefix(f"{server.url} ")
 
@@ -190,7 +192,7 @@ def test_full_librispeech_without_the_small_part(tmp_path: Path) -> None:
         utterances(root=tmp_path)
     assert str(refused.value) == (
         f"{tmp_path} has no part 'train-clean-5': choose from dev-clean, or put it there, or unset "
-        f"RELVIZ_DATA and run `relviz data fetch {CORPUS}`."
+        f"RELVIZ_DATA and run `relviz data fetch mini-librispeech`."
     )
 
 
@@ -233,11 +235,6 @@ def test_synthetic_voices_stand_in(nowhere: Path) -> None:
         assert len(kept) > len(held_out) > 0
 
 
-def test_chosen_voices_and_texts() -> None:
-    (made,) = spoken(("Male3",), ("Hello.",))
-    assert (made.name, made.speaker, made.text) == ("Male3-0-0000", "Male3", "Hello.")
-
-
 # ----------------------------------------------------------------------------------- fetching
 
 
@@ -247,28 +244,30 @@ def test_the_package_lists_train_clean_5() -> None:
     assert {name.partition("/")[0] for name in listed} == {"train-clean-5"}
     assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in listed.values())
     assert len({name.split("/")[1] for name in listed}) == 28
-    assert store.URLS[CORPUS][".tar.gz"].startswith("https://")
+    assert CORPUS.addresses[".tar.gz"].startswith("https://")
 
 
 def test_fetch_unpacks_what_is_listed(server: Server, nowhere: Path) -> None:
     folder = nowhere / "LibriSpeech"
     assert locate(CORPUS) is None
-    assert fetch(CORPUS, base_urls=server.base_urls) == folder
+    assert fetch(server.corpus) == folder
     assert here(folder) == set(FILES)  # no LICENSE.TXT, which is not listed
     assert [path.name for path in nowhere.iterdir()] == ["LibriSpeech"]
     assert locate(CORPUS) == Source("cache", folder, CORPUS)
     assert len(utterances().utterances) == 3
-    fetch(CORPUS, base_urls=server.base_urls)
+    fetch(server.corpus)
     assert len(server.sent) == 1
     row = next(row for row in status() if row.corpus == CORPUS)
-    assert str(row) == (f"{CORPUS}: 5 of 5 files in {folder} (cache), all with the listed SHA-256")
+    assert str(row) == (
+        f"mini-librispeech: 5 of 5 files in {folder} (cache), all with the listed SHA-256"
+    )
 
 
 def test_a_wrong_file_is_replaced(server: Server, nowhere: Path) -> None:
-    folder = fetch(CORPUS, base_urls=server.base_urls)
+    folder = fetch(server.corpus)
     (folder / VICTIM).write_bytes(b"wrong")
-    assert verify(CORPUS, folder) == [VICTIM]
-    fetch(CORPUS, base_urls=server.base_urls)
+    assert store.verify(CORPUS, folder) == [VICTIM]
+    fetch(server.corpus)
     assert here(folder) == set(FILES)
 
 
@@ -283,7 +282,7 @@ def test_a_broken_download_goes_on(server: Server, nowhere: Path, ranges: bool) 
     )
     assert here(nowhere / "LibriSpeech") == set()
     server.limit = None
-    fetch(CORPUS, base_urls=server.base_urls)
+    fetch(server.corpus)
     assert here(nowhere / "LibriSpeech") == set(FILES)
     kept = server.sent[0] // 100 * 100  # a chunk that is not whole is not kept
     assert server.sent[1] == (whole - kept if ranges else whole)
@@ -292,9 +291,9 @@ def test_a_broken_download_goes_on(server: Server, nowhere: Path, ranges: bool) 
 def test_a_retry_goes_on_too(
     server: Server, nowhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "RETRIES", 2)
+    monkeypatch.setattr(store, "_RETRIES", 2)
     server.limit = len(server.body) // 2
-    fetch(CORPUS, base_urls=server.base_urls)
+    fetch(server.corpus)
     assert here(nowhere / "LibriSpeech") == set(FILES)
     assert len(server.sent) > 1
     assert sum(server.sent) < 1.1 * len(server.body)
@@ -309,9 +308,9 @@ def test_a_whole_download_is_not_asked_for_again(
     with monkeypatch.context() as patched:
         patched.setattr(archive, "unpack", stop)
         with pytest.raises(KeyboardInterrupt):
-            fetch(CORPUS, base_urls=server.base_urls)
+            fetch(server.corpus)
     assert here(nowhere / "LibriSpeech") == set()
-    fetch(CORPUS, base_urls=server.base_urls)
+    fetch(server.corpus)
     assert here(nowhere / "LibriSpeech") == set(FILES)
     assert len(server.sent) == 1
 
@@ -357,12 +356,12 @@ def test_archives_that_cannot_be(
     server.body = body
     said = refusal(server)
     assert said.startswith(reason)
-    assert said.endswith(f": run `relviz data fetch {CORPUS}` again later.")
+    assert said.endswith(": run `relviz data fetch mini-librispeech` again later.")
     assert here(nowhere / "LibriSpeech") == set()
     assert [path.name for path in nowhere.iterdir()] == ["LibriSpeech"]  # no draft stays either
     assert not list(nowhere.parent.parent.rglob("evil*"))
     server.body = tar(FILES)
-    fetch(CORPUS, base_urls=server.base_urls)
+    fetch(server.corpus)
     assert here(nowhere / "LibriSpeech") == set(FILES)
 
 
@@ -374,7 +373,7 @@ def test_a_page_that_is_gone(server: Server, nowhere: Path) -> None:
 def test_a_folder_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "occupied").write_text("a file")
     with pytest.raises(CorpusError, match=r"^\S+occupied\S* cannot be written \([A-Z][a-z ]+\): m"):
-        fetch(CORPUS, tmp_path / "occupied", base_urls=server.base_urls)
+        fetch(server.corpus, tmp_path / "occupied")
 
 
 def test_on_the_command_line(
@@ -383,19 +382,19 @@ def test_on_the_command_line(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setitem(store.URLS, CORPUS, server.base_urls)
-    assert cli.main(["data", "fetch", CORPUS]) == 0
+    monkeypatch.setitem(registry.CORPORA, "mini-librispeech", server.corpus)
+    assert cli.main(["data", "fetch", "mini-librispeech"]) == 0
     out, err = capfd.readouterr()
-    assert out == f"{CORPUS} is in {nowhere / 'LibriSpeech'}\n"
+    assert out == f"mini-librispeech is in {nowhere / 'LibriSpeech'}\n"
     assert "train-clean-5.tar.gz: 100%" in err
 
 
 def test_utterances_download_only_when_asked(
     server: Server, nowhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(store.URLS, CORPUS, server.base_urls)
+    monkeypatch.setattr(librispeech, "CORPUS", server.corpus)
     corpus = utterances(download=True)
-    assert corpus.source == Source("download", nowhere / "LibriSpeech", CORPUS)
+    assert corpus.source == Source("download", nowhere / "LibriSpeech", server.corpus)
     assert len(corpus.utterances) == 3
 
 

@@ -19,7 +19,7 @@ from relviz.corpora import (
     split_speakers,
     split_utterances,
 )
-from relviz.corpora.speech import in_order
+from relviz.corpora.splits import in_order
 
 SPOKEN = (Span(0.0, 0.1, "SIL"), Span(0.1, 0.25, "HH"), Span(0.25, 0.5, "AY"), Span(0.6, 1.0, "S"))
 

@@ -7,12 +7,25 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from relviz.corpora import CorpusError, Source, fetch, locate, status, store, verify
+from relviz.corpora import (
+    CORPORA,
+    Corpus,
+    CorpusError,
+    Source,
+    aev,
+    fetch,
+    locate,
+    registry,
+    status,
+    store,
+    timit,
+)
 
 FILES = {
     name: (name.encode() + b"-") * 3000
@@ -38,9 +51,9 @@ class Server(ThreadingHTTPServer):
         self.thread.start()
 
     @property
-    def base_urls(self) -> dict[str, str]:
+    def corpus(self) -> Corpus:
         root = f"http://127.0.0.1:{self.server_port}"
-        return {".wav": f"{root}/wavs/", ".dat": f"{root}/tables/"}
+        return replace(aev.CORPUS, addresses={".wav": f"{root}/wavs/", ".dat": f"{root}/tables/"})
 
     def stop(self) -> None:
         self.shutdown()
@@ -96,8 +109,8 @@ def small_corpus(monkeypatch: pytest.MonkeyPatch, nowhere: Path) -> Path:
     """Let there be "aev" only, with FILES, without retries, on a machine without recordings."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
     monkeypatch.setattr(store, "checksums", lambda corpus: digests)
-    monkeypatch.setattr(store, "URLS", {"aev": store.URLS["aev"]})
-    monkeypatch.setattr(store, "RETRIES", 0)
+    monkeypatch.setattr(registry, "CORPORA", {"aev": aev.CORPUS})
+    monkeypatch.setattr(store, "_RETRIES", 0)
     return nowhere / "aev"
 
 
@@ -118,10 +131,10 @@ def put(folder: Path, *names: str) -> Path:
 
 def test_the_package_lists_every_recording_and_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    listed = store.checksums("aev")
+    listed = store.checksums(aev.CORPUS)
     assert len(listed) == 93 * 12 + 3
     assert all(len(digest) == 64 for digest in listed.values())
-    assert {Path(name).suffix for name in listed} == set(store.URLS["aev"])
+    assert {Path(name).suffix for name in listed} == set(aev.CORPUS.addresses)
     assert {name for name in listed if "/" not in name} == {
         "vowdata.dat",
         "timedata.dat",
@@ -133,25 +146,73 @@ def test_the_package_lists_every_recording_and_table(monkeypatch: pytest.MonkeyP
 def test_unknown_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     with pytest.raises(
-        CorpusError, match=r"^There is no corpus 'timit': choose from aev, mini-librispeech\.$"
+        CorpusError,
+        match=r"^There is no corpus 'radio': choose from aev, mini-librispeech, timit\.$",
     ):
-        store.locate("timit")
-    with pytest.raises(CorpusError, match="no corpus 'timit'"):
-        fetch("timit")
+        locate("radio")
+    with pytest.raises(CorpusError, match="no corpus 'radio'"):
+        fetch("radio")
+
+
+def test_every_corpus_says_what_one_may_know_before_fetching_it() -> None:
+    for name, corpus in CORPORA.items():
+        assert corpus.name == name and corpus.title and corpus.licence and corpus.folder
+        if corpus.addresses:
+            assert corpus.size and all(
+                url.startswith("https://") and url.endswith("/")
+                for url in corpus.addresses.values()
+            )
+    assert len({corpus.folder for corpus in CORPORA.values()}) == len(CORPORA)
+
+
+def test_a_corpus_under_licence_is_read_and_never_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("RELVIZ_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    sentence = (
+        "TIMIT (Garofolo et al., 1993) is not downloaded, as it needs a licence (LDC93S1, from the "
+        "Linguistic Data Consortium): name the folder of your own copy."
+    )
+    for act in (fetch, lambda name: locate(name, download=True)):
+        with pytest.raises(CorpusError) as refusal:
+            act("timit")
+        assert str(refusal.value) == sentence
+    assert locate("timit") is None
+    assert str(status()[-1]) == (
+        "timit: no recordings; it needs a licence (LDC93S1, from the Linguistic Data Consortium)"
+    )
+    recording = tmp_path / "TIMIT" / "TRAIN" / "DR1" / "FCJF0" / "SI648.WAV"
+    recording.parent.mkdir(parents=True)
+    recording.touch()
+    assert locate("timit") == Source("RELVIZ_DATA", tmp_path / "TIMIT", timit.CORPUS)
+    assert str(status()[-1]) == f"timit: in {tmp_path / 'TIMIT'} (RELVIZ_DATA), unchecked"
+
+
+def test_any_corpus_is_loaded_by_the_same_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    mine = Corpus("mine", "Mine (2026)", "mine", "none", lambda *given: calls.append(given))
+    monkeypatch.setattr(registry, "CORPORA", {"mine": mine})
+    for corpus in ("mine", mine):
+        registry.load(corpus, ["a"], tmp_path, download=True)
+    assert calls == [(["a"], tmp_path, True, False)] * 2
 
 
 def test_fetch_puts_everything_in_the_cache(server: Server, small_corpus: Path) -> None:
     assert locate("aev") is None
-    assert fetch("aev", base_urls=server.base_urls) == small_corpus
+    assert fetch(server.corpus) == small_corpus
     assert here(small_corpus) == set(FILES)
-    assert locate("aev") == Source("cache", small_corpus, "aev")
+    assert locate("aev") == Source("cache", small_corpus, aev.CORPUS)
     assert (small_corpus / VICTIM).stat().st_mode & 0o777 == 0o644
 
 
 def test_fetch_again_asks_for_nothing(server: Server, small_corpus: Path) -> None:
-    fetch("aev", base_urls=server.base_urls)
+    fetch(server.corpus)
     server.asked.clear()
-    fetch("aev", base_urls=server.base_urls)
+    fetch(server.corpus)
     assert not server.asked
 
 
@@ -162,11 +223,11 @@ def test_fetch_is_silent_unless_asked(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     level = logging.getLogger("pooch").level
-    fetch("aev", tmp_path / "a", base_urls=server.base_urls)
+    fetch(server.corpus, tmp_path / "a")
     assert capfd.readouterr() == ("", "")
     assert logging.getLogger("pooch").level == level
     assert not [r for r in caplog.records if r.levelno >= logging.INFO and r.name == "pooch"]
-    fetch("aev", tmp_path / "b", progress=True, base_urls=server.base_urls)
+    fetch(server.corpus, tmp_path / "b", progress=True)
     out, err = capfd.readouterr()
     assert out == ""
     assert "aev: 100%" in err
@@ -193,11 +254,11 @@ def test_a_bad_file_is_named_and_not_kept(
     reason: str,
     parallel: int,
 ) -> None:
-    monkeypatch.setattr(store, "PARALLEL", parallel)
+    monkeypatch.setattr(store, "_PARALLEL", parallel)
     server.ways[VICTIM] = way
     with pytest.raises(CorpusError) as refusal:
-        fetch("aev", base_urls=server.base_urls)
-    url = f"{server.base_urls['.wav']}w01ah.wav"
+        fetch(server.corpus)
+    url = f"{server.corpus.addresses['.wav']}w01ah.wav"
     again = "what has arrived is kept, so run `relviz data fetch aev` again later."
     assert str(refusal.value).startswith(url)
     assert re.fullmatch(f"{re.escape(url)} {reason}{re.escape(again)}", str(refusal.value))
@@ -206,7 +267,7 @@ def test_a_bad_file_is_named_and_not_kept(
     del server.ways[VICTIM]
     kept = here(small_corpus)
     server.asked.clear()
-    fetch("aev", base_urls=server.base_urls)
+    fetch(server.corpus)
     assert here(small_corpus) == set(FILES)
     assert not kept & set(server.asked)
 
@@ -214,23 +275,23 @@ def test_a_bad_file_is_named_and_not_kept(
 def test_a_wrong_file_is_replaced_only_by_a_right_one(server: Server, small_corpus: Path) -> None:
     put(small_corpus, *FILES)
     (small_corpus / VICTIM).write_bytes(b"wrong")
-    assert verify("aev", small_corpus) == [VICTIM]
+    assert store.verify(aev.CORPUS, small_corpus) == [VICTIM]
     server.ways[VICTIM] = "corrupted"
     with pytest.raises(CorpusError, match="SHA-256"):
-        fetch("aev", base_urls=server.base_urls)
+        fetch(server.corpus)
     assert (small_corpus / VICTIM).read_bytes() == b"wrong"
     server.ways.clear()
-    fetch("aev", base_urls=server.base_urls)
+    fetch(server.corpus)
     assert here(small_corpus) == set(FILES)
-    assert verify("aev", small_corpus) == []
+    assert store.verify(aev.CORPUS, small_corpus) == []
 
 
 def test_a_server_that_dies_half_way_and_comes_back(
     small_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "PARALLEL", 1)
+    monkeypatch.setattr(store, "_PARALLEL", 1)
     first = Server()
-    port, urls = first.server_port, first.base_urls
+    port, corpus = first.server_port, first.corpus
 
     def die(name: str) -> None:
         if len(first.asked) == 4:
@@ -241,17 +302,17 @@ def test_a_server_that_dies_half_way_and_comes_back(
     first.half_way = die
     first.handle_error = lambda *_: None  # type: ignore[method-assign]
     with pytest.raises(CorpusError, match="cannot be downloaded"):
-        fetch("aev", base_urls=urls)
+        fetch(corpus)
     first.thread.join()
     kept = here(small_corpus)
     assert len(kept) == 3
     with pytest.raises(CorpusError, match=r"cannot be downloaded \(ConnectionError\): go online"):
-        fetch("aev", base_urls=urls)
+        fetch(corpus)
     assert here(small_corpus) == kept
 
     second = Server(port)
     try:
-        fetch("aev", base_urls=urls)
+        fetch(corpus)
     finally:
         second.stop()
     assert here(small_corpus) == set(FILES)
@@ -261,14 +322,14 @@ def test_a_server_that_dies_half_way_and_comes_back(
 def test_nothing_has_its_name_before_it_is_whole(server: Server, small_corpus: Path) -> None:
     seen = []
     server.half_way = lambda name: seen.append((small_corpus / name).exists())
-    fetch("aev", base_urls=server.base_urls)
+    fetch(server.corpus)
     assert seen == [False] * len(FILES)
 
 
 def test_retries(server: Server, small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "RETRIES", 1)
+    monkeypatch.setattr(store, "_RETRIES", 1)
     server.ways[VICTIM] = "once 503"
-    fetch("aev", base_urls=server.base_urls)
+    fetch(server.corpus)
     assert here(small_corpus) == set(FILES)
     assert server.asked[VICTIM] == 2
 
@@ -276,7 +337,7 @@ def test_retries(server: Server, small_corpus: Path, monkeypatch: pytest.MonkeyP
 def test_interrupt_keeps_what_is_finished(
     server: Server, small_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "PARALLEL", 1)
+    monkeypatch.setattr(store, "_PARALLEL", 1)
     main = threading.main_thread().ident
     assert main is not None
 
@@ -286,12 +347,12 @@ def test_interrupt_keeps_what_is_finished(
 
     server.half_way = interrupt
     with pytest.raises(KeyboardInterrupt):
-        fetch("aev", base_urls=server.base_urls)
+        fetch(server.corpus)
     kept = here(small_corpus)
     assert 2 <= len(kept) < len(FILES)
     server.half_way = lambda name: None
     server.asked.clear()
-    fetch("aev", base_urls=server.base_urls)
+    fetch(server.corpus)
     assert here(small_corpus) == set(FILES)
     assert not kept & set(server.asked)
 
@@ -301,7 +362,7 @@ def test_two_at_once(server: Server, small_corpus: Path) -> None:
 
     def one() -> None:
         try:
-            fetch("aev", base_urls=server.base_urls)
+            fetch(server.corpus)
         except Exception as error:
             failures.append(error)
 
@@ -321,7 +382,7 @@ def test_a_folder_that_cannot_be_written(server: Server, tmp_path: Path) -> None
         match=r"^\S+occupied\S* cannot be written \([A-Z][a-z ]+\): make room or permit it, and "
         r"run `relviz data fetch aev` again\.$",
     ):
-        fetch("aev", tmp_path / "occupied", base_urls=server.base_urls)
+        fetch(server.corpus, tmp_path / "occupied")
 
 
 def test_a_full_disk(server: Server, small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,7 +391,7 @@ def test_a_full_disk(server: Server, small_corpus: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("pooch.core.shutil.move", full)
     with pytest.raises(CorpusError, match=r"^/somewhere cannot be written \(No space left on dev"):
-        fetch("aev", base_urls=server.base_urls)
+        fetch(server.corpus)
     assert here(small_corpus) == set()
 
 
@@ -342,11 +403,11 @@ def test_variable_then_cache(
     monkeypatch.setenv("RELVIZ_DATA", str(data))
     assert locate("aev") is None
     put(small_corpus, "vowdata.dat")
-    assert locate("aev") == Source("cache", small_corpus, "aev")
+    assert locate("aev") == Source("cache", small_corpus, aev.CORPUS)
     put(data / "aev", VICTIM)
-    assert locate("aev") == Source("RELVIZ_DATA", data / "aev", "aev")
+    assert locate("aev") == Source("RELVIZ_DATA", data / "aev", aev.CORPUS)
     monkeypatch.setenv("RELVIZ_DATA", "")
-    assert locate("aev") == Source("cache", small_corpus, "aev")
+    assert locate("aev") == Source("cache", small_corpus, aev.CORPUS)
 
 
 def test_a_variable_that_names_nothing_is_refused(
@@ -366,26 +427,26 @@ def test_a_variable_that_names_nothing_is_refused(
 def test_locate_downloads_only_when_asked(
     server: Server, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(store.URLS, "aev", server.base_urls)
-    assert locate("aev") is None
+    corpus = server.corpus
+    assert locate(corpus) is None
     assert not server.asked
-    assert locate("aev", download=True) == Source("download", small_corpus, "aev")
+    assert locate(corpus, download=True) == Source("download", small_corpus, corpus)
     assert here(small_corpus) == set(FILES)
-    assert locate("aev", download=True) == Source("cache", small_corpus, "aev")
+    assert locate(corpus, download=True) == Source("cache", small_corpus, corpus)
     (small_corpus / VICTIM).unlink()
     server.asked.clear()
-    assert locate("aev", download=True) == Source("download", small_corpus, "aev")
+    assert locate(corpus, download=True) == Source("download", small_corpus, corpus)
     assert server.asked == Counter([VICTIM])
     monkeypatch.setenv("RELVIZ_DATA", str(tmp_path))
     put(tmp_path / "aev", VICTIM)  # one file of it is enough: that folder is the user's own
-    assert locate("aev", download=True) == Source("RELVIZ_DATA", tmp_path / "aev", "aev")
+    assert locate(corpus, download=True) == Source("RELVIZ_DATA", tmp_path / "aev", corpus)
 
 
 def test_status_and_verify(
     small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (row,) = status()
-    assert (row.origin, row.folder, row.present, row.expected) == ("synthetic", small_corpus, 0, 6)
+    assert (row.source, row.folder, row.present, row.expected) == (None, small_corpus, 0, 6)
     assert str(row) == (
         "aev: no recordings, synthetic speech stands in; `relviz data fetch aev` downloads 6 files "
         f"to {small_corpus}"
@@ -396,17 +457,17 @@ def test_status_and_verify(
     )
     (small_corpus / VICTIM).write_bytes(b"wrong")
     assert str(status()[0]) == f"aev: 2 of 6 files in {small_corpus} (cache), 1 of them wrong"
-    assert verify("aev", small_corpus) == [VICTIM]
-    assert len(store.missing("aev", small_corpus)) == 4
+    assert store.verify(aev.CORPUS, small_corpus) == [VICTIM]
+    assert len(store.missing(aev.CORPUS, small_corpus)) == 4
 
 
 def test_sources_describe_themselves(tmp_path: Path) -> None:
-    assert str(Source("RELVIZ_DATA", tmp_path)) == (
+    assert str(Source("RELVIZ_DATA", tmp_path, aev.CORPUS)) == (
         "Recordings: American English Vowels (Hillenbrand et al., 1995), found through RELVIZ_DATA."
     )
-    assert "from the user's cache" in Source("cache", tmp_path).describe()
-    assert "downloaded just now" in Source("download", tmp_path).describe()
-    assert str(tmp_path) not in Source("cache", tmp_path).describe()
+    assert "from the user's cache" in Source("cache", tmp_path, aev.CORPUS).describe()
+    assert "downloaded just now" in Source("download", tmp_path, aev.CORPUS).describe()
+    assert str(tmp_path) not in Source("cache", tmp_path, aev.CORPUS).describe()
     assert Source("synthetic").describe() == (
         "Synthetic speech from Praat's own synthesisers stands in for the recordings, so the "
         "numbers on this page are not those of human talkers."
@@ -416,7 +477,7 @@ def test_sources_describe_themselves(tmp_path: Path) -> None:
 def test_remedy_names_the_variable_only_outside_the_cache(
     small_corpus: Path, tmp_path: Path
 ) -> None:
-    assert store.remedy("aev", small_corpus) == "run `relviz data fetch aev`"
-    assert store.remedy("aev", tmp_path) == (
+    assert store.remedy(aev.CORPUS, small_corpus) == "run `relviz data fetch aev`"
+    assert store.remedy(aev.CORPUS, tmp_path) == (
         "put it there, or unset RELVIZ_DATA and run `relviz data fetch aev`"
     )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from relviz.corpora import PHONES, VOWELS, Sentence, sentence, sentences, voices, vowel
+from relviz.corpora import PHONES, VOWELS, Sentence, sentence, sentences, spoken, voices, vowel
 from relviz.corpora import vowel_corpus as draw
 from relviz.corpora.synthetic import CMU, DEVIATIONS, MEANS, PEAK, SENTENCES, _to_cmu
 
@@ -357,3 +357,8 @@ def test_importing_is_light() -> None:
         "print([m for m in ('librosa', 'parselmouth', 'matplotlib', 'pandas') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", command], text=True) == "[]\n"
+
+
+def test_chosen_voices_and_texts() -> None:
+    (made,) = spoken(("Male3",), ("Hello.",))
+    assert (made.name, made.speaker, made.text) == ("Male3-0-0000", "Male3", "Hello.")

@@ -97,7 +97,7 @@ def test_lists_of_speakers() -> None:
 
 def test_parts(root: Path) -> None:
     train = timit.utterances(root)
-    assert train.source == Source("given", root / "TIMIT", "timit")
+    assert train.source == Source("given", root / "TIMIT", timit.CORPUS)
     assert str(train.source) == "Recordings: TIMIT (Garofolo et al., 1993), from the folder given."
     assert [(u.name, u.speaker, u.session) for u in train.utterances] == [
         ("FCJF0-SI1027", "FCJF0", "SI1027"),

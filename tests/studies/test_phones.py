@@ -12,7 +12,7 @@ from sklearn.metrics import confusion_matrix
 
 from relviz import acoustics, networks, pretrained
 from relviz.audio import SAMPLE_RATE
-from relviz.corpora import PHONES, Source, Span, Utterance, librispeech, vowel
+from relviz.corpora import PHONES, Source, Span, Utterance, spoken, vowel
 from relviz.corpora import alignment as aligner
 from relviz.studies import phones as study
 from relviz.training import data as training
@@ -62,7 +62,7 @@ def test_without_recordings_synthetic_voices_stand_in(nowhere):
     for each in speech.utterances:
         assert speech.alignments[each.name] == each.spoken
     # the shortest first, and no more of them than are needed
-    everything = librispeech.spoken(["Male1"])
+    everything = spoken(["Male1"])
     lengths = sorted(len(each.wave()) / SAMPLE_RATE for each in everything)
     mine = [len(e.wave()) / SAMPLE_RATE for e in speech.utterances if e.speaker == "Male1"]
     assert mine == lengths[: len(mine)] and sum(mine) >= 4 > sum(mine[:-1])

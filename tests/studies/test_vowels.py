@@ -9,7 +9,7 @@ from scipy import stats
 
 from relviz import networks
 from relviz.corpora import Source, VowelCorpus, locate, vowel_corpus, vowels
-from relviz.corpora.aev import deviations
+from relviz.corpora.tokens import deviations
 from relviz.pretrained import Metadata
 from relviz.signals import relevance_signal
 from relviz.studies import vowels as study

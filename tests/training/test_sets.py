@@ -21,8 +21,8 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     texts = ("Go now.", "We see you.", "A thin fox.", "Two by four.", "My shoe.", "He may.")
     voices = ("Female1", "Female2", "Female3", "Male1", "Male2", "Male3")
-    spoken = librispeech.spoken
-    monkeypatch.setattr(librispeech, "spoken", lambda: spoken(voices * 1, texts))
+    spoken = sets.corpora.spoken
+    monkeypatch.setattr(sets.corpora, "spoken", lambda: spoken(voices * 1, texts))
     # six voices are too few for one of nine to be held out twice
     split = sets.corpora.split_speakers
     monkeypatch.setattr(sets.corpora, "split_speakers", lambda them: split(them, every=3))
@@ -63,9 +63,9 @@ def test_other_sessions_are_a_test_of_their_own(monkeypatch, tmp_path):
         for s, c, count in ((1, 10, 8), (1, 11, 1), (2, 20, 8), (3, 30, 1))
         for n in range(count)
     ]
-    source = sets.corpora.Source("given", tmp_path, "mini-librispeech")
+    source = sets.corpora.Source("given", tmp_path, librispeech.CORPUS)
     loaded = sets.corpora.SpeechCorpus(tuple(made), source)
-    monkeypatch.setattr(librispeech, "utterances", lambda parts, root: loaded)
+    monkeypatch.setattr(sets.corpora, "load", lambda name, parts, root: loaded)
     data = sets.speakers(cache=tmp_path)
     assert data.classes == ("1", "2")  # of speaker 3 there is one utterance alone
     assert names(data, data.tests[sets.ACROSS]) == {"1-11-0000"}

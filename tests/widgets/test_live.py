@@ -13,7 +13,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 import relviz
 from relviz import acoustics, audio, signals
-from relviz.corpora import synthetic
+from relviz.corpora import PHONES, synthetic
 from relviz.widgets import live
 from relviz.widgets.live import LONGEST, NETWORKS, SHIFTS, LiveExplorer
 from tests.widgets import conftest as harness
@@ -165,7 +165,7 @@ def test_a_wav_file_is_one(module, tmp_path, rate):
 
 
 def test_each_phone_has_a_word():
-    assert set(live.EXAMPLES) == set(synthetic.PHONES) - {"SIL"}
+    assert set(live.EXAMPLES) == set(PHONES) - {"SIL"}
 
 
 def test_the_networks_take_windows_as_the_page_makes_them(nets):

@@ -1,0 +1,147 @@
+"""What a corpus is: one record each; see `relviz.corpora.registry` for those there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from relviz._errors import RelvizError
+
+__all__ = ["VARIABLE", "Corpus", "CorpusError", "Loader", "Source"]
+
+VARIABLE = "RELVIZ_DATA"
+"""The environment variable that names a folder with one folder per corpus inside."""
+
+
+class CorpusError(RelvizError, RuntimeError):
+    """Recordings that are missing, wrong or out of reach; one sentence with the way out.
+
+    Examples
+    --------
+    >>> from relviz import corpora
+    >>> corpora.locate("radio")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    relviz.corpora.corpus.CorpusError: There is no corpus 'radio': choose from aev, ..., timit.
+    """
+
+
+class Loader(Protocol):
+    """What reads a corpus: the same call for every one of them.
+
+    Parameters
+    ----------
+    parts : sequence of str, or None
+        What to read of it, such as vowels or LibriSpeech's "train-clean-5"; None, all that is here.
+    root : Path or str, optional
+        Where it is; default, what `relviz.corpora.locate` finds.
+    download : bool
+        Fetch into the user's cache what is not here.
+    progress : bool
+        Show a bar meanwhile.
+
+    Returns
+    -------
+    VowelCorpus or SpeechCorpus
+        What was read, with its `Source`. Without recordings, synthetic speech in their place.
+    """
+
+    def __call__(
+        self,
+        parts: Sequence[str] | None = ...,
+        root: Path | str | None = ...,
+        download: bool = ...,
+        progress: bool = ...,
+        /,
+    ) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Recordings that relviz can read, and where one gets them.
+
+    Parameters
+    ----------
+    name : str
+        What it is called here and on the command line; `NAME.sha256` beside this file lists its
+        files, if they are known.
+    title : str
+        What it is called in print, with its authors.
+    folder : str
+        Its folder below RELVIZ_DATA and the user's cache.
+    licence : str
+        On what terms one may use it.
+    load : Loader
+        Reads it.
+    size : str
+        How much there is to download, for people.
+    addresses : mapping of str to str
+        The folder on the web, ending in "/", that holds its files, by their suffix. Without any it
+        needs a licence, and is never fetched.
+    archive : str
+        The one archive in that folder that holds all listed files; "" where they lie singly.
+    pattern : str
+        Paths of its recordings, as a glob: one of them makes a folder this corpus, though it be
+        another part of it than the listed one. "": one of the listed files does.
+
+    Examples
+    --------
+    >>> from relviz import corpora
+    >>> corpus = corpora.CORPORA["mini-librispeech"]
+    >>> corpus.title, corpus.folder, corpus.licence
+    ('LibriSpeech (Panayotov et al., 2015)', 'LibriSpeech', 'CC BY 4.0')
+    """
+
+    name: str
+    title: str
+    folder: str
+    licence: str
+    load: Loader
+    size: str = ""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    archive: str = ""
+    pattern: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a corpus came from.
+
+    Parameters
+    ----------
+    origin : str
+        "RELVIZ_DATA", "cache", "download", "given" by the caller, or "synthetic" (no folder).
+    folder : Path, optional
+        Where it lies.
+    corpus : Corpus, optional
+        Which one; of synthetic speech, the one that it stands in for.
+
+    Examples
+    --------
+    >>> print(Source("synthetic"))
+    Synthetic speech from Praat's own synthesisers stands in for the recordings, so the numbers on \
+this page are not those of human talkers.
+    """
+
+    origin: str
+    folder: Path | None = None
+    corpus: Corpus | None = None
+
+    def describe(self) -> str:
+        """One sentence for the top of a page, without the folder: it differs by machine."""
+        if self.origin == "synthetic" or self.corpus is None:
+            return (
+                "Synthetic speech from Praat's own synthesisers stands in for the recordings, "
+                "so the numbers on this page are not those of human talkers."
+            )
+        ways = {
+            "RELVIZ_DATA": f"found through {VARIABLE}",
+            "cache": "from the user's cache",
+            "download": "downloaded just now",
+            "given": "from the folder given",
+        }
+        return f"Recordings: {self.corpus.title}, {ways[self.origin]}."
+
+    def __str__(self) -> str:
+        return self.describe()
