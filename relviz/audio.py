@@ -9,21 +9,50 @@ from numpy.typing import ArrayLike, NDArray
 
 from relviz._errors import RelvizError
 
+__all__ = ["SAMPLE_RATE", "AudioError", "check", "frame", "read", "resample"]
+
 SAMPLE_RATE = 16000
 """Hz; every network of the book hears speech at this rate."""
 
 
 class AudioError(RelvizError, ValueError):
-    """Audio that cannot be used; the message names the culprit and the way out."""
+    """Audio that cannot be used; the message names the culprit and the way out.
+
+    Examples
+    --------
+    >>> check(np.zeros(100, dtype=np.float32))
+    Traceback (most recent call last):
+    relviz.audio.AudioError: the waveform is silent (every sample is 0): use another recording.
+    """
 
 
 def check(wave: ArrayLike, name: str = "the waveform", minimum: int = 1) -> NDArray[np.float32]:
     """Return `wave` as a mono float32 array, or refuse it in one sentence.
 
-    wave: (samples,), any real dtype that is already in the range of floating point audio.
-    minimum: the fewest samples that are enough, such as a network's window.
-    Raises AudioError if `wave` is not one-dimensional, holds NaN or infinity, is silent
-    (all samples equal) or is shorter than `minimum`; `name` is how the sentence calls it.
+    Parameters
+    ----------
+    wave : array_like, (samples,)
+        Any real floating point dtype, in the range of floating point audio.
+    name : str
+        How the sentence calls it.
+    minimum : int
+        The fewest samples that are enough, such as a network's window.
+
+    Returns
+    -------
+    ndarray of float32, (samples,)
+        A copy.
+
+    Raises
+    ------
+    AudioError
+        If `wave` is not one-dimensional, holds NaN or infinity, is silent (all samples equal) or is
+        shorter than `minimum`.
+
+    Examples
+    --------
+    >>> check([0.25, -0.5, 0.0])
+    array([ 0.25, -0.5 ,  0.  ], dtype=float32)
     """
     array = np.asarray(wave)
     if array.ndim != 1:
@@ -52,11 +81,37 @@ def check(wave: ArrayLike, name: str = "the waveform", minimum: int = 1) -> NDAr
 
 
 def read(path: str | Path, sample_rate: int = SAMPLE_RATE, minimum: int = 1) -> NDArray[np.float32]:
-    """Read a wav, flac or other libsndfile file as mono float32 at `sample_rate` Hz.
+    """Read a wav, flac or other libsndfile file as mono float32.
 
     Channels are averaged; another rate is resampled (see `resample`).
-    Returns (samples,), within about -1 to 1. Raises AudioError, naming the file, if it is missing
-    or unreadable, or for what `check` refuses (`minimum` counts samples at `sample_rate`).
+
+    Parameters
+    ----------
+    path : Path or str
+        The file.
+    sample_rate : int
+        Hz, of what is returned.
+    minimum : int
+        The fewest samples that are enough, at `sample_rate`.
+
+    Returns
+    -------
+    ndarray of float32, (samples,)
+        Within about -1 to 1.
+
+    Raises
+    ------
+    AudioError
+        Naming the file, if it is missing or unreadable, or for what `check` refuses.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import soundfile
+    >>> path = Path(tempfile.mkdtemp()) / "tone.wav"
+    >>> soundfile.write(path, 0.1 * np.sin(np.arange(800)), 8000)
+    >>> read(path).shape
+    (1600,)
     """
     import soundfile
 
@@ -74,7 +129,25 @@ def read(path: str | Path, sample_rate: int = SAMPLE_RATE, minimum: int = 1) -> 
 
 
 def resample(wave: NDArray[np.float32], rate: float, new_rate: float) -> NDArray[np.float32]:
-    """Resample (samples,) from `rate` to `new_rate` Hz with soxr's high-quality filter."""
+    """Resample a waveform with soxr's high-quality filter.
+
+    Parameters
+    ----------
+    wave : ndarray of float32, (samples,)
+        At `rate`.
+    rate, new_rate : float
+        Hz.
+
+    Returns
+    -------
+    ndarray of float32
+        At `new_rate`; `wave` itself where the two are the same.
+
+    Examples
+    --------
+    >>> resample(np.sin(np.arange(800, dtype=np.float32)), 8000, 16000).shape
+    (1600,)
+    """
     if rate == new_rate:
         return wave
     import soxr
@@ -83,10 +156,28 @@ def resample(wave: NDArray[np.float32], rate: float, new_rate: float) -> NDArray
 
 
 def frame(wave: NDArray, length: int, starts: ArrayLike) -> NDArray:
-    """Cut windows of `length` samples that begin at `starts`; zeros outside the signal.
+    """Cut windows that begin at `starts` out of a signal; zeros outside it.
 
-    wave: (samples,). starts: (frames,) integers, which may be negative or run past the end.
-    Returns a copy, (frames, length), of the same dtype.
+    Parameters
+    ----------
+    wave : ndarray, (samples,)
+        The signal.
+    length : int
+        Samples of a window.
+    starts : array_like of int, (frames,)
+        May be negative or run past the end.
+
+    Returns
+    -------
+    ndarray, (frames, length)
+        A copy, of the same dtype.
+
+    Examples
+    --------
+    >>> frame(np.array([1, 2, 3]), 2, [-1, 1, 2])
+    array([[0, 1],
+           [2, 3],
+           [3, 0]])
     """
     first = np.asarray(starts, dtype=np.int64)
     before = max(0, -int(first.min(initial=0)))

@@ -7,8 +7,10 @@ softmax is left to the loss, as section 3.2 discards it before taking gradients.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +41,29 @@ class Architecture:
     hidden: int
     window: int
     pool: int = 3
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Architecture:
+        """Make an architecture of what `dataclasses.asdict` made of one, through JSON or not.
+
+        Parameters
+        ----------
+        fields : mapping
+            Its fields, each convolution a mapping as well.
+
+        Returns
+        -------
+        Architecture
+            Equal to the one that was written.
+
+        Examples
+        --------
+        >>> from dataclasses import asdict
+        >>> Architecture.from_dict(asdict(SPEAKER_CNN)) == SPEAKER_CNN
+        True
+        """
+        convs = tuple(Conv(**conv) for conv in fields["convs"])
+        return cls(**{**fields, "convs": convs})
 
 
 PHONE_CNN = Architecture(

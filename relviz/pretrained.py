@@ -13,7 +13,7 @@ import torch
 
 from relviz._errors import MissingFileError, ParameterError
 from relviz.audio import SAMPLE_RATE
-from relviz.networks import Architecture, Conv, RawWaveformCNN
+from relviz.networks import Architecture, RawWaveformCNN
 from relviz.signals import Normalise
 
 MODEL = "model.safetensors"
@@ -68,10 +68,9 @@ def load(network: str | Path = "phones") -> TrainedCNN:
             fields = _fields(file)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = _metadata(fields)
-        shape = fields["architecture"]
-        convs = tuple(Conv(**conv) for conv in shape.pop("convs"))
+        architecture = Architecture.from_dict(fields["architecture"])
         with torch.random.fork_rng(devices=[]):  # the weights it is born with are thrown away
-            net = TrainedCNN(Architecture(convs=convs, **shape), metadata)
+            net = TrainedCNN(architecture, metadata)
         net.load_state_dict(tensors)
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ParameterError(

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from relviz import audio, statistics
 from relviz._errors import ParameterError
 from relviz.corpora import PHONES, Alignment, CorpusError
-from relviz.training.score import edit_distance
+from relviz.training.decoding import edit_distance
 
 __all__ = ["BACKWARDS", "error_rates", "phone_loop", "phones_between", "recognition"]
 

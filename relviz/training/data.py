@@ -26,6 +26,20 @@ from relviz.corpora import PHONES, store
 from relviz.corpora.speech import Alignment, Utterance, frame_labels
 from relviz.signals import Normalise
 
+__all__ = [
+    "GAP",
+    "STEP",
+    "Audio",
+    "Data",
+    "Frames",
+    "label_phones",
+    "label_speakers",
+    "order",
+    "pack",
+    "shuffle_labels",
+    "subset",
+]
+
 STEP = SAMPLE_RATE // 100
 """Samples from one frame to the next: 10 ms."""
 
@@ -37,9 +51,25 @@ GAP = SAMPLE_RATE // 2
 class Audio:
     """The utterances of a corpus in one file.
 
-    samples: (total,) int16, memory-mapped; full scale is 32768, `GAP` zeros around utterances.
-    names: (utterances,). starts, lengths: (utterances,) in samples. means, deviations:
-    (utterances,) of the waveform in full scale, for the normalisation "utterance".
+    Parameters
+    ----------
+    samples : ndarray of int16, (total,)
+        Memory-mapped; full scale is 32768, `GAP` zeros around utterances.
+    names : tuple of str, (utterances,)
+        Of the utterances.
+    starts, lengths : ndarray of int64, (utterances,)
+        In samples.
+    means, deviations : ndarray of float64, (utterances,)
+        Of the waveform in full scale, for the normalisation "utterance".
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> wave = np.sin(np.arange(16000, dtype=np.float32))
+    >>> said = [Utterance("a-0-0", "a", "0", samples=wave)]
+    >>> audio = pack(said, tempfile.mkdtemp())
+    >>> len(audio.samples) == 16000 + 2 * GAP, audio.centres(0)[:3]
+    (True, array([ 80, 240, 400]))
     """
 
     samples: NDArray[np.int16] = field(repr=False)
@@ -58,8 +88,27 @@ class Audio:
 class Frames:
     """Labelled frames: positions of window centres in a file of audio.
 
-    centres: (frames,) indices into `audio.samples`. labels: (frames,) indices into the classes.
-    utterances: (frames,) indices into `audio.names`; the frames of an utterance come in order.
+    Parameters
+    ----------
+    audio : Audio
+        The file.
+    centres : ndarray of int64, (frames,)
+        Indices into `audio.samples`.
+    labels : ndarray of int64, (frames,)
+        Indices into the classes.
+    utterances : ndarray of int32, (frames,)
+        Indices into `audio.names`; the frames of an utterance come in order.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> wave = np.sin(np.arange(16000, dtype=np.float32))
+    >>> said = [Utterance("a-0-0", "a", "0", samples=wave)]
+    >>> audio = pack(said, tempfile.mkdtemp())
+    >>> frames = label_speakers(audio, said, ("a",))
+    >>> x, labels = frames.batch(np.array([10, 50]), window=4000, normalise="window")
+    >>> x.shape, labels
+    (torch.Size([2, 4000]), tensor([0, 0]))
     """
 
     audio: Audio
@@ -106,10 +155,32 @@ class Frames:
 class Data:
     """What a study trains, validates and is scored on; no utterance is in two of these.
 
-    tests: such as {"held-out speakers": frames}. speakers: utterance's name -> speaker.
-    references: utterance's name -> the phones said in it, as indices into `classes`, the last of
-    which is silence (only for phones).
-    about: what was divided how, for the model card; JSON values only.
+    Parameters
+    ----------
+    classes : tuple of str
+        What there is to be told apart.
+    train, valid : Frames
+        To learn from, and to choose by.
+    tests : mapping of str to Frames
+        Such as {"held-out speakers": frames}.
+    references : mapping of str to ndarray
+        Utterance's name -> the phones said in it, as indices into `classes`, the last of which is
+        silence (only for phones).
+    speakers : mapping of str to str
+        Utterance's name -> speaker.
+    about : mapping of str
+        What was divided how, for the model card; JSON values only.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> wave = np.sin(np.arange(16000, dtype=np.float32))
+    >>> said = [Utterance("a-0-0", "a", "0", samples=wave)]
+    >>> audio = pack(said, tempfile.mkdtemp())
+    >>> frames = label_speakers(audio, said, ("a",))
+    >>> data = Data(("a",), frames, frames, {})
+    >>> len(data.fingerprint)
+    16
     """
 
     classes: tuple[str, ...]
@@ -136,11 +207,36 @@ def pack(
 ) -> Audio:
     """Write the audio of utterances into one file, unless it is there already, and map it.
 
-    cache: folder of such files (32 kB a second); default, `training` in the user's cache. The file
-    is found again by the utterances' names and by their recordings' paths, sizes and times.
-    Recordings keep 16 bits; what lies outside -1 to 1 is clipped. progress: show a tqdm bar.
-    Raises ValueError for no utterances or two of one name, relviz.audio.AudioError for a recording
-    that cannot be read.
+    Parameters
+    ----------
+    utterances : iterable of Utterance
+        Recordings keep 16 bits; what lies outside -1 to 1 is clipped.
+    cache : Path or str, optional
+        Folder of such files (32 kB a second); default, `training` in the user's cache. The file is
+        found again by the utterances' names and by their recordings' paths, sizes and times.
+    progress : bool
+        Show a tqdm bar.
+
+    Returns
+    -------
+    Audio
+        Memory-mapped.
+
+    Raises
+    ------
+    ParameterError
+        For no utterances or two of one name.
+    AudioError
+        For a recording that cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> wave = np.sin(np.arange(16000, dtype=np.float32))
+    >>> said = [Utterance("a-0-0", "a", "0", samples=wave)]
+    >>> audio = pack(said, tempfile.mkdtemp())
+    >>> audio.names, audio.lengths
+    (('a-0-0',), array([16000]))
     """
     from tqdm.auto import tqdm
 
@@ -198,7 +294,32 @@ def label_phones(
 ) -> Frames:
     """Label every frame of some utterances with the phone that is spoken at its centre.
 
-    names: which utterances of `audio`; those without an alignment are left out.
+    Parameters
+    ----------
+    audio : Audio
+        Holds the utterances.
+    names : iterable of str
+        Which utterances of `audio`; those without an alignment are left out.
+    alignments : mapping of str to tuple of Span
+        Utterance's name -> its phones.
+    phones : sequence of str
+        The classes, silence last.
+
+    Returns
+    -------
+    Frames
+        Every 10 ms.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> wave = np.sin(np.arange(16000, dtype=np.float32))
+    >>> said = [Utterance("a-0-0", "a", "0", samples=wave)]
+    >>> audio = pack(said, tempfile.mkdtemp())
+    >>> from relviz.corpora import Span
+    >>> spans = {"a-0-0": (Span(0.25, 0.5, "AH"),)}
+    >>> np.bincount(label_phones(audio, ["a-0-0"], spans, ("AH", "SIL")).labels)
+    array([25, 75])
     """
     return _frames(
         audio,
@@ -208,7 +329,37 @@ def label_phones(
 
 
 def label_speakers(audio: Audio, utterances: Iterable[Utterance], classes: Sequence[str]) -> Frames:
-    """Label every frame of some utterances with their speaker, one of `classes`."""
+    """Label every frame of some utterances with their speaker, one of `classes`.
+
+    Parameters
+    ----------
+    audio : Audio
+        Holds the utterances.
+    utterances : iterable of Utterance
+        Which of them.
+    classes : sequence of str
+        The speakers.
+
+    Returns
+    -------
+    Frames
+        Every 10 ms.
+
+    Raises
+    ------
+    ParameterError
+        For a speaker that is no class, and for no utterances.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> wave = np.sin(np.arange(16000, dtype=np.float32))
+    >>> said = [Utterance("a-0-0", "a", "0", samples=wave)]
+    >>> audio = pack(said, tempfile.mkdtemp())
+    >>> frames = label_speakers(audio, said, ("a",))
+    >>> len(frames)
+    100
+    """
     number = {speaker: n for n, speaker in enumerate(classes)}
     speakers = {utterance.name: utterance.speaker for utterance in utterances}
     unknown = set(speakers.values()) - set(number)
@@ -238,10 +389,31 @@ def _frames(audio: Audio, names: Sequence[str], label: Any) -> Frames:
 
 
 def order(frames: int, batch_size: int, step: int, seed: int) -> NDArray[np.int64]:
-    """Return the indices of the frames in batch `step` (from 0): (batch_size,).
+    """Return the indices of the frames in batch `step` (from 0).
 
     All frames come once in a random order, then all again in another. The batch depends on the
     arguments alone, so a run can be taken up at any step.
+
+    Parameters
+    ----------
+    frames : int
+        How many there are.
+    batch_size : int
+        How many a batch has.
+    step : int
+        From 0.
+    seed : int
+        Of the order.
+
+    Returns
+    -------
+    ndarray of int64, (batch_size,)
+        Indices of frames.
+
+    Examples
+    --------
+    >>> sorted(np.concatenate([order(6, 3, step, seed=0) for step in (0, 1)]).tolist())
+    [0, 1, 2, 3, 4, 5]
     """
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     epochs, places = np.divmod(positions, frames)
@@ -256,7 +428,32 @@ def _permutation(frames: int, seed: int, epoch: int) -> NDArray[np.int64]:
 
 
 def subset(frames: Frames, size: int, seed: int) -> Frames:
-    """Draw `size` of the frames without replacement, in order; all if there are no more."""
+    """Draw `size` of the frames without replacement, in order; all if there are no more.
+
+    Parameters
+    ----------
+    frames : Frames
+        To draw from.
+    size : int
+        How many.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    Frames
+        In order.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> wave = np.sin(np.arange(16000, dtype=np.float32))
+    >>> said = [Utterance("a-0-0", "a", "0", samples=wave)]
+    >>> audio = pack(said, tempfile.mkdtemp())
+    >>> frames = label_speakers(audio, said, ("a",))
+    >>> len(subset(frames, 10, seed=0))
+    10
+    """
     if size >= len(frames):
         return frames
     return frames.take(np.sort(np.random.default_rng([seed, 1]).permutation(len(frames))[:size]))
@@ -265,7 +462,31 @@ def subset(frames: Frames, size: int, seed: int) -> Frames:
 def shuffle_labels(frames: Frames, seed: int) -> Frames:
     """Permute the labels among the frames: the classes stay as frequent, but nothing can be learnt.
 
-    Source: Zhang et al., "Understanding deep learning requires rethinking generalization", 2017.
+    Parameters
+    ----------
+    frames : Frames
+        With their labels.
+    seed : int
+        Of the permutation.
+
+    Returns
+    -------
+    Frames
+        The same, with the labels of others.
+
+    References
+    ----------
+    Zhang et al., "Understanding deep learning requires rethinking generalization", 2017.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> wave = np.sin(np.arange(16000, dtype=np.float32))
+    >>> said = [Utterance("a-0-0", "a", "0", samples=wave)]
+    >>> audio = pack(said, tempfile.mkdtemp())
+    >>> frames = Frames(audio, *np.arange(30).reshape(3, 10))
+    >>> sorted(shuffle_labels(frames, seed=0).labels.tolist()) == frames.labels.tolist()
+    True
     """
     labels = frames.labels[np.random.default_rng([seed, 2]).permutation(len(frames))]
     return Frames(frames.audio, frames.centres, labels, frames.utterances)

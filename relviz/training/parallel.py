@@ -13,10 +13,28 @@ from torch import Tensor
 
 from relviz._errors import ParameterError
 
+__all__ = ["Process", "process"]
+
 
 @dataclass(frozen=True)
 class Process:
-    """This process: number `rank` of `size`, computing on `device`."""
+    """This process: number `rank` of `size`, computing on `device`.
+
+    Parameters
+    ----------
+    rank : int
+        From 0.
+    size : int
+        How many there are.
+    device : torch.device
+        Where this one computes.
+
+    Examples
+    --------
+    >>> alone = Process(0, 1, torch.device("cpu"))
+    >>> alone.first, alone.sum(torch.tensor(3))
+    (True, tensor(3))
+    """
 
     rank: int
     size: int
@@ -47,9 +65,29 @@ class Process:
 def process(device: str = "auto") -> Iterator[Process]:
     """Join the processes that `torchrun` started, if it did; leave them at the end.
 
-    device: "auto" (a GPU if there is one, the one of this process' number if several), or what
-    torch calls it. Uses NCCL between GPUs and gloo otherwise. May be nested.
-    Raises ValueError for a device that is not here.
+    Uses NCCL between GPUs and gloo otherwise. May be nested.
+
+    Parameters
+    ----------
+    device : str
+        "auto" (a GPU if there is one, the one of this process' number if several), or what torch
+        calls it.
+
+    Yields
+    ------
+    Process
+        This one.
+
+    Raises
+    ------
+    ParameterError
+        For a device that is not here.
+
+    Examples
+    --------
+    >>> with process("cpu") as this:
+    ...     this.size
+    1
     """
     here = _device(device)
     size = int(os.environ.get("WORLD_SIZE", "1"))

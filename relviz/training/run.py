@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,11 +10,15 @@ from typing import Any
 from relviz import files
 from relviz.pretrained import MODEL, Metadata
 from relviz.training import parallel, weights
+from relviz.training.checkpoint import SCORES, held_recipe, history
 from relviz.training.data import Data
-from relviz.training.fit import LOG, SCORES, Recipe, fit, held_recipe, seconds_per_step
+from relviz.training.fit import fit, seconds_per_step
+from relviz.training.recipe import Recipe
 from relviz.training.score import score_phones, score_speakers
 
-OVERHEAD = 1.1
+__all__ = ["train"]
+
+_OVERHEAD = 1.1
 """Time for validation and checkpoints, on top of the steps."""
 
 
@@ -31,9 +34,53 @@ def train(
 ) -> dict[str, Any]:
     """Fit a network, score it, and write model.safetensors and scores.json; see `fit`.
 
-    minutes: take as many steps as fit into this time on this machine, measured once, before the
-    run begins, so that the run stays reproducible; otherwise `recipe.steps`.
-    Returns the scores (only in the first process under `torchrun`, elsewhere {}).
+    Parameters
+    ----------
+    recipe : Recipe
+        All that decides, besides the data.
+    data : Data
+        Of `relviz.training.sets`.
+    out : Path or str
+        The run's folder.
+    minutes : float, optional
+        Take as many steps as fit into this time on this machine, measured once, before the run
+        begins, so that the run stays reproducible; default, `recipe.steps`.
+    device : str
+        As in `relviz.training.parallel.process`.
+    progress : bool
+        Show tqdm bars.
+    resume : bool
+        False begins anew.
+    snapshots : tuple of int
+        Also write the weights after these steps.
+
+    Returns
+    -------
+    dict
+        The scores (only in the first process under `torchrun`, elsewhere {}).
+
+    Examples
+    --------
+    One step on eight short utterances of noise:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from relviz.corpora import Utterance
+    >>> from relviz.training.data import label_speakers, pack
+    >>> rng, folder = np.random.default_rng(0), Path(tempfile.mkdtemp())
+    >>> noise = rng.standard_normal((8, 1600)).astype(np.float32) / 10
+    >>> said = [
+    ...     Utterance(f"{n % 2}-0-{n}", f"{n % 2}", "0", samples=wave)
+    ...     for n, wave in enumerate(noise)
+    ... ]
+    >>> audio = pack(said, folder)
+    >>> groups = (said[:4], said[4:6], said[6:])
+    >>> fitted, valid, test = (label_speakers(audio, group, ("0", "1")) for group in groups)
+    >>> data = Data(("0", "1"), fitted, valid, {"test": test})
+    >>> recipe = Recipe("speakers", steps=1, batch_size=4)
+    >>> scores = train(recipe, data, folder / "run", device="cpu")
+    >>> scores["test"]["utterance_accuracy"]["trials"]
+    2
     """
     out = Path(out)
     with parallel.process(device) as process:
@@ -41,7 +88,7 @@ def train(
         if held is not None and minutes is not None:
             recipe = replace(recipe, steps=held.steps)
         elif minutes is not None:
-            seconds = OVERHEAD * seconds_per_step(recipe, data, device)
+            seconds = _OVERHEAD * seconds_per_step(recipe, data, device)
             recipe = replace(recipe, steps=max(1, round(60 * minutes / seconds)))
         net = fit(recipe, data, out, device, progress, resume, snapshots)
         if not process.first:
@@ -60,20 +107,3 @@ def train(
         weights.save(net, metadata, out / MODEL)
         files.write_text(out / SCORES, json.dumps(scores, indent=1) + "\n")
         return scores
-
-
-def history(out: Path | str) -> dict[str, Any]:
-    """Return how a run's best validation was, how long it took, and its log's columns."""
-    with (Path(out) / LOG).open(newline="") as file:
-        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    best = max(rows, key=lambda row: row["valid_accuracy"])
-    return {
-        "steps": rows[-1]["step"],
-        "seconds": rows[-1]["seconds"],
-        "best_step": best["step"],
-        "valid_accuracy": best["valid_accuracy"],
-        "log": {
-            column: [row[column] for row in rows]
-            for column in ("step", "loss", "train_accuracy", "valid_accuracy")
-        },
-    }

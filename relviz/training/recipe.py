@@ -1,0 +1,190 @@
+"""A recipe: all that decides about a training, besides the data.
+
+Chapters 6 and 7 of the book show what the standard recipes give.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from relviz._errors import ParameterError
+from relviz.networks import PHONE_CNN, SPEAKER_CNN, Architecture
+from relviz.signals import Normalise
+from relviz.training.data import GAP
+
+__all__ = ["MEMORISED", "STANDARD", "Autocast", "Optimiser", "Recipe", "Schedule", "Study"]
+
+Study = Literal["phones", "speakers"]
+Optimiser = Literal["adam", "adamw", "sgd"]
+Schedule = Literal["cosine", "constant"]
+Autocast = Literal["auto", "on", "off"]
+
+MEMORISED = 0.99
+"""Accuracy on shuffled labels at which they count as memorised."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides about a training, besides the data.
+
+    Parameters
+    ----------
+    study : str
+        "phones" or "speakers".
+    architecture : Architecture
+        A row of Table 1.
+    seed : int
+        Of the weights, the order of the frames, dropout and shuffling.
+    steps : int
+        At most so many batches.
+    batch_size : int
+        Windows of a batch.
+    optimiser : str
+        "adam" and "sgd" (momentum 0.9) add `weight_decay` to the gradient, "adamw" decays the
+        weights themselves.
+    learning_rate, weight_decay : float
+        Of the optimiser.
+    dropout : float
+        Probability, of the hidden layer's units.
+    speed : float
+        Each batch is played faster or slower by a factor drawn from 1 - speed to 1 + speed, so that
+        F0, formants and tempo vary more than the speakers do [1]_. 0: as recorded.
+    schedule : str
+        "cosine" lets the learning rate fall to 0 at the last step; "constant" does not.
+    normalise : str
+        As in `relviz.relevance_signal`.
+    autocast : str
+        bfloat16 arithmetic: "on", "off", or "auto", where the processor has it.
+    validate_every : int
+        After so many steps the accuracy is validated and a checkpoint saved.
+    patience : int
+        After so many validations without a better one training ends. The best weights are kept.
+    subset : int, optional
+        Train on so many frames only, drawn at random; default, on all.
+    shuffle_labels : bool
+        The control network: labels permuted among the frames of the subset, trained until it knows
+        `MEMORISED` of them by heart. Its "validation" is on those labels, as nothing else can be
+        learnt from them.
+
+    Raises
+    ------
+    ParameterError
+        For what cannot be right.
+
+    References
+    ----------
+    .. [1] Ko et al., "Audio augmentation for speech recognition", Interspeech 2015,
+       10.21437/Interspeech.2015-711.
+
+    Examples
+    --------
+    >>> recipe = Recipe(steps=100, learning_rate=0.01)
+    >>> round(recipe.rate(0), 4), round(recipe.rate(50), 4)
+    (0.01, 0.005)
+    """
+
+    study: Study = "phones"
+    architecture: Architecture = PHONE_CNN
+    seed: int = 0
+    steps: int = 8000
+    batch_size: int = 256
+    optimiser: Optimiser = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    dropout: float = 0.0
+    speed: float = 0.0
+    schedule: Schedule = "cosine"
+    normalise: Normalise = "window"
+    autocast: Autocast = "auto"
+    validate_every: int = 200
+    patience: int = 10
+    subset: int | None = None
+    shuffle_labels: bool = False
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("study", get_args(Study)),
+            ("optimiser", get_args(Optimiser)),
+            ("schedule", get_args(Schedule)),
+            ("normalise", get_args(Normalise)),
+            ("autocast", get_args(Autocast)),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ParameterError(
+                    f"{name} {getattr(self, name)!r} is unknown: use one of {', '.join(allowed)}."
+                )
+        for name in ("steps", "batch_size", "validate_every", "patience"):
+            if getattr(self, name) < 1:
+                raise ParameterError(f"{name} is {getattr(self, name)}: give 1 or more.")
+        if self.subset is not None and self.subset < 1:
+            raise ParameterError(f"subset is {self.subset}: give 1 frame or more, or None for all.")
+        if self.seed < 0:
+            raise ParameterError(f"seed is {self.seed}: give 0 or more.")
+        if not 0 < self.learning_rate < math.inf or not 0 <= self.weight_decay < math.inf:
+            raise ParameterError(
+                f"learning_rate is {self.learning_rate} and weight_decay {self.weight_decay}: give "
+                "a rate above 0 and a decay of 0 or more."
+            )
+        if not 0 <= self.dropout < 1:
+            raise ParameterError(f"dropout is {self.dropout}: give a probability below 1.")
+        if not 0 <= self.speed <= 0.5:
+            raise ParameterError(f"speed is {self.speed}: give a share from 0 to 0.5, such as 0.1.")
+        longest = int(2 * GAP / (1 + self.speed))
+        if not 0 < self.architecture.window <= longest:
+            raise ParameterError(
+                f"the network hears {self.architecture.window} samples: give at most {longest}."
+            )
+
+    def rate(self, step: int) -> float:
+        """The learning rate of step `step`, from 0."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        return self.learning_rate * (1 + math.cos(math.pi * step / self.steps)) / 2
+
+    def factor(self, step: int) -> float:
+        """How fast the batch of step `step` is played."""
+        if not self.speed:
+            return 1.0
+        return float(np.random.default_rng([self.seed, 4, step]).uniform(-1, 1)) * self.speed + 1.0
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Recipe:
+        """Make a recipe of what `dataclasses.asdict` made of one, through JSON or not.
+
+        Parameters
+        ----------
+        fields : mapping
+            Its fields.
+
+        Returns
+        -------
+        Recipe
+            Equal to the one that was written.
+
+        Examples
+        --------
+        >>> from dataclasses import asdict
+        >>> Recipe.from_dict(asdict(STANDARD["phones"])) == STANDARD["phones"]
+        True
+        """
+        rest = {name: value for name, value in fields.items() if name != "architecture"}
+        return cls(architecture=Architecture.from_dict(fields["architecture"]), **rest)
+
+
+STANDARD: dict[Study, Recipe] = {
+    "phones": Recipe(
+        steps=7000,
+        optimiser="adamw",
+        weight_decay=0.1,
+        dropout=0.2,
+        speed=0.15,
+        patience=20,
+    ),
+    "speakers": Recipe("speakers", SPEAKER_CNN, steps=2000),
+}
+"""The recipe of each study, before options."""
