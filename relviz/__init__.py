@@ -1,8 +1,8 @@
 """relviz: see what a network that hears raw speech listens to.
 
-The rooms, ground floor first: `files`, `statistics`, `audio`, `networks`, `backprop`,
+The rooms, ground floor first: `files`, `statistics`, `tasks`, `audio`, `networks`, `backprop`,
 `attributions`, `signals`, `spectral`, `filters`, `acoustics`, `controls`, `pretrained`, `export`,
-`images`, `corpora`, `tasks`, `training`, `studies`, `plots`, `widgets`, `cli`.
+`corpora`, `images`, `training`, `studies`, `plots`, `widgets`, `cli`.
 Importing `relviz` loads nothing else: a room and what it needs load when they are first named.
 """
 

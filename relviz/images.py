@@ -4,6 +4,8 @@ Both take pictures as numbers from 0 to 1 in the order red, green, blue, and do 
 themselves what their training did, so that relevance is that of the pixels one sees and the same
 picture goes into both. Nothing is downloaded unless asked for, and no file's code is run.
 
+Chapter 3 of the book, guided backpropagation on images, is about them, and they serve it alone.
+
 SqueezeNet's ImageNet weights lie in the package ndf; its pickle is read by an unpickler that knows
 nothing but arrays. VGG16's are torchvision's file, read without torchvision.
 """
@@ -24,6 +26,25 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from relviz._errors import MissingFileError, ParameterError
+
+__all__ = [
+    "NAMES",
+    "SIZE",
+    "SQUEEZENET_FILE",
+    "SQUEEZENET_SHA256",
+    "VGG16",
+    "VGG16_SHA256",
+    "VGG16_URL",
+    "Colours",
+    "Fire",
+    "SqueezeNet",
+    "find_vgg16",
+    "name",
+    "preprocess",
+    "redraw",
+    "squeezenet",
+    "vgg16",
+]
 
 SIZE = 224
 """Height and width of the pictures that both networks were trained on, pixels (near enough)."""
@@ -61,16 +82,50 @@ _TORCHVISION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviatio
 
 
 def name(index: int) -> str:
-    """Return what an ImageNet class is called, or "class 7" where `NAMES` does not know."""
+    """Return what an ImageNet class is called, or "class 7" where `NAMES` does not know.
+
+    Parameters
+    ----------
+    index : int
+        Of the class, from 0.
+
+    Returns
+    -------
+    str
+        In English.
+
+    Examples
+    --------
+    >>> name(285), name(7)
+    ('Egyptian cat', 'class 7')
+    """
     return NAMES.get(int(index), f"class {int(index)}")
 
 
 def preprocess(photo: ArrayLike, size: int = SIZE) -> Tensor:
-    """Cut the square from the middle of a photo and resize it: (3, size, size), 0 to 1, float32.
+    """Cut the square from the middle of a photo and resize it.
 
-    photo: (height, width, 3), red, green, blue; integers from 0 to 255 or fractions from 0 to 1.
-    Bilinear, with the low-pass filter that making smaller needs.
-    Raises ValueError for another shape, for other numbers and for an empty photo.
+    Parameters
+    ----------
+    photo : array_like, (height, width, 3)
+        Red, green, blue; integers from 0 to 255 or fractions from 0 to 1.
+    size : int
+        Pixels a side.
+
+    Returns
+    -------
+    Tensor, (3, size, size)
+        0 to 1, float32. Bilinear, with the low-pass filter that making smaller needs.
+
+    Raises
+    ------
+    ParameterError
+        For another shape, for other numbers and for an empty photo.
+
+    Examples
+    --------
+    >>> preprocess(np.full((300, 400, 3), 255)).shape
+    torch.Size([3, 224, 224])
     """
     pixels = np.asarray(photo)
     if pixels.ndim != 3 or pixels.shape[-1] != 3 or 0 in pixels.shape:
@@ -98,8 +153,19 @@ def preprocess(photo: ArrayLike, size: int = SIZE) -> Tensor:
 class Colours(nn.Module):
     """What a network's training did to the colours: (scale * x - mean) / deviation.
 
-    mean, deviation: of red, green, blue. bgr: hand the channels on as blue, green, red, Caffe's
-    habit.
+    Parameters
+    ----------
+    mean, deviation : tuple of float
+        Of red, green, blue.
+    scale : float
+        What the pixels, from 0 to 1, are multiplied by.
+    bgr : bool
+        Hand the channels on as blue, green, red, Caffe's habit.
+
+    Examples
+    --------
+    >>> Colours((0.5, 0.5, 0.5))(torch.ones(3, 1, 1)).flatten()
+    tensor([0.5000, 0.5000, 0.5000])
     """
 
     mean: Tensor
@@ -123,7 +189,20 @@ class Colours(nn.Module):
 
 
 class Fire(nn.Module):
-    """SqueezeNet's module: squeeze to few channels, then expand with 1x1 and 3x3 kernels."""
+    """SqueezeNet's module: squeeze to few channels, then expand with 1x1 and 3x3 kernels.
+
+    Parameters
+    ----------
+    channels : int
+        That come in.
+    squeeze, expand : int
+        Channels in the middle, and of each of the two kinds of kernels that go out.
+
+    Examples
+    --------
+    >>> Fire(64, 16, 64)(torch.zeros(64, 9, 9)).shape
+    torch.Size([128, 9, 9])
+    """
 
     def __init__(self, channels: int, squeeze: int, expand: int) -> None:
         super().__init__()
@@ -142,10 +221,22 @@ class SqueezeNet(nn.Module):
     """SqueezeNet 1.1: pictures (..., 3, height, width) from 0 to 1 to scores (..., 1000).
 
     One leading dimension at most; at least 17 pixels a side. `features` names its stages, "conv1",
-    "fire2" ... "conv10". Padding and pooling are those of the authors' definition for Caffe, in
-    which the weights were trained; their ReLU after conv10 is left out, so that a class has a slope
-    where its evidence is negative, too.
-    Source: Iandola et al. (2016), arXiv:1602.07360, and the authors' release 1.1.
+    "fire2" ... "conv10".
+
+    Notes
+    -----
+    Padding and pooling are those of the authors' definition for Caffe, in which the weights were
+    trained; their ReLU after conv10 is left out, so that a class has a slope where its evidence is
+    negative, too.
+
+    References
+    ----------
+    Iandola et al. (2016), arXiv:1602.07360, and the authors' release 1.1.
+
+    Examples
+    --------
+    >>> squeezenet(seed=0)(torch.zeros(3, 20, 20)).shape
+    torch.Size([1000])
     """
 
     smallest = 17
@@ -182,9 +273,19 @@ class VGG16(nn.Module):
     """VGG16: pictures (..., 3, height, width) from 0 to 1 to scores (..., 1000).
 
     One leading dimension at most; at least 32 pixels a side. `features` and `classifier` are
-    numbered as in torchvision, whose weights fit. Dropout follows the two hidden layers in
-    training and is idle in eval mode.
-    Source: Simonyan and Zisserman (2015), configuration D; figure 2 of Muckenhirn et al. (2019).
+    numbered as in torchvision, whose weights fit. Dropout follows the two hidden layers in training
+    and is idle in eval mode.
+
+    References
+    ----------
+    Simonyan and Zisserman (2015), configuration D; figure 2 of Muckenhirn et al. (2019).
+
+    Examples
+    --------
+    >>> with torch.device("meta"):  # its 138 million weights are not needed to look at it
+    ...     net = VGG16()
+    >>> sum(each.numel() for each in net.parameters())
+    138357544
     """
 
     smallest = 32
@@ -215,11 +316,39 @@ class VGG16(nn.Module):
 def squeezenet(seed: int | None = None) -> SqueezeNet:
     """Return SqueezeNet 1.1 in eval mode: with its ImageNet weights, or, given a seed, untrained.
 
-    The ImageNet weights (float32, 1.2 million) are read from the package ndf 0.1.4; they know
-    1000 classes, some of them in `NAMES`. The untrained control has He's uniform weights and no
-    bias (He et al. 2015, which keeps 26 layers of ReLUs from fading out); the seed fixes them and
-    nothing else.
-    Raises ModuleNotFoundError without ndf, and ValueError where its file is not the one of 0.1.4.
+    The ImageNet weights (float32, 1.2 million) are read from the package ndf 0.1.4; they know 1000
+    classes, some of them in `NAMES`. The untrained control has He's uniform weights and no bias
+    [1]_, which keeps 26 layers of ReLUs from fading out.
+
+    Parameters
+    ----------
+    seed : int, optional
+        Fixes the weights of the control and nothing else; default, the ImageNet weights.
+
+    Returns
+    -------
+    SqueezeNet
+        In eval mode.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Without ndf.
+    ParameterError
+        Where its file is not the one of 0.1.4.
+
+    Notes
+    -----
+    Explained in chapter 3 of the book, guided backpropagation on images.
+
+    References
+    ----------
+    .. [1] He et al. (2015), arXiv:1502.01852, section 2.2.
+
+    Examples
+    --------
+    >>> squeezenet(seed=0).training
+    False
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0 if seed is None else seed)
@@ -234,7 +363,23 @@ def squeezenet(seed: int | None = None) -> SqueezeNet:
 def redraw(net: nn.Module) -> None:
     """Draw all convolutions and linear layers in `net` anew, in place: He's uniform, no bias.
 
-    Uses torch's global random state. Source: He et al. (2015), arXiv:1502.01852, section 2.2.
+    Uses torch's global random state.
+
+    Parameters
+    ----------
+    net : Module
+        Loses what it has learnt.
+
+    References
+    ----------
+    He et al. (2015), arXiv:1502.01852, section 2.2.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(6, 1)
+    >>> redraw(layer)
+    >>> layer.bias.item(), bool(layer.weight.abs().max() <= 1)
+    (0.0, True)
     """
     for layer in net.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
@@ -246,12 +391,37 @@ def redraw(net: nn.Module) -> None:
 def vgg16(path: str | Path | None = None, download: bool = False) -> VGG16:
     """Return VGG16 with ImageNet weights in eval mode.
 
-    path: a file of tensors in torchvision's names and shapes, read without running code. None: the
-    file that `find_vgg16` finds.
-    download: fetch it (553 MB) into the user's cache if it is not there; its SHA-256 is checked.
-    Raises FileNotFoundError where there is no file, ValueError where it does not hold a VGG16, and
-    OSError or requests.RequestException where the download fails.
-    Source: torchvision's own training of VGG16; the paper used the authors' weights, for Caffe.
+    Parameters
+    ----------
+    path : Path or str, optional
+        A file of tensors in torchvision's names and shapes, read without running code; default, the
+        file that `find_vgg16` finds.
+    download : bool
+        Fetch it (553 MB) into the user's cache if it is not there; its SHA-256 is checked.
+
+    Returns
+    -------
+    VGG16
+        In eval mode, float32.
+
+    Raises
+    ------
+    MissingFileError
+        Where there is no file.
+    ParameterError
+        Where it does not hold a VGG16.
+    CorpusError
+        Where the download fails or gives another file.
+
+    Notes
+    -----
+    torchvision's own training of VGG16; the paper used the authors' weights, for Caffe.
+
+    Examples
+    --------
+    >>> vgg16("none.pth")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    relviz._errors.MissingFileError: VGG16's weights are not there (none.pth): name the file, or ...
     """
     file = Path(path).expanduser() if path is not None else find_vgg16()
     if file is None and download:
@@ -279,7 +449,19 @@ def vgg16(path: str | Path | None = None, download: bool = False) -> VGG16:
 
 
 def find_vgg16() -> Path | None:
-    """Return torchvision's file of VGG16 in the user's cache of relviz or torch.hub, or None."""
+    """Return torchvision's file of VGG16 in the user's cache of relviz or torch.hub, or None.
+
+    Returns
+    -------
+    Path or None
+        The file, unchecked.
+
+    Examples
+    --------
+    >>> file = find_vgg16()
+    >>> file is None or file.is_file()
+    True
+    """
     from relviz.corpora import store  # with what it loads, only for those who look for it
 
     file = VGG16_URL.rsplit("/", 1)[1]
