@@ -283,7 +283,7 @@ def _check(form: str) -> None:
 
 
 def _padded_window(window: ArrayLike, n_fft: int | None) -> NDArray[np.float64]:
-    """The window in the middle of n_fft samples, where `torch.stft` puts it."""
+    """Put the window in the middle of n_fft samples, where `torch.stft` puts it."""
     taper = np.asarray(window, dtype=np.float64)
     if taper.ndim != 1 or len(taper) == 0 or not np.isfinite(taper).all():
         raise ParameterError("window must be a one-dimensional array of finite values.")
