@@ -18,6 +18,22 @@ from numpy.typing import ArrayLike, NDArray
 from relviz import audio
 from relviz._errors import ParameterError
 
+__all__ = [
+    "F0Agreement",
+    "autocorrelation",
+    "f0_agreement",
+    "f0_contour",
+    "formants",
+    "frame_formants",
+    "lp_envelope",
+    "lpc",
+    "median_f0",
+    "notch",
+    "pre_emphasise",
+    "shift_f0",
+    "short_term_spectrum",
+]
+
 
 def f0_contour(
     wave: ArrayLike,
@@ -27,13 +43,47 @@ def f0_contour(
     ceiling: float = 500.0,
     step: float = 0.01,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """F0 over time by Praat's autocorrelation method.
+    """Return F0 over time, by Praat's autocorrelation method.
 
-    wave: (samples,). floor, ceiling: of the F0 searched, in Hz. step: seconds between frames.
-    Returns (times in s, F0 in Hz), each (frames,), F0 NaN where unvoiced; empty arrays if the wave
-    is shorter than the three periods of `floor` that Praat needs. Raises ValueError for more than
-    one channel and for limits that leave nothing to search.
-    Source: Boersma (1993), through praat-parselmouth.
+    Parameters
+    ----------
+    wave : array_like, (samples,)
+        A recording or relevance signal.
+    sample_rate : float
+        In Hz.
+    floor, ceiling : float
+        Of the F0 searched, in Hz.
+    step : float
+        Seconds from one frame to the next.
+
+    Returns
+    -------
+    times : ndarray, (frames,)
+        In s.
+    f0 : ndarray, (frames,)
+        In Hz, NaN where unvoiced. Both are empty if the wave is shorter than the three periods of
+        `floor` that Praat needs.
+
+    Raises
+    ------
+    ParameterError
+        For more than one channel and for limits that leave nothing to search.
+
+    References
+    ----------
+    Boersma (1993), through praat-parselmouth.
+
+    Notes
+    -----
+    Explained in chapter 4 of the book.
+
+    Examples
+    --------
+    >>> pulses = np.zeros(16000)
+    >>> pulses[::160] = 1.0
+    >>> times, f0 = f0_contour(pulses, 16000)
+    >>> np.nanmedian(f0).round(1)
+    np.float64(100.0)
     """
     if not 0 < floor < ceiling < np.inf or step <= 0:
         raise ParameterError(
@@ -55,9 +105,39 @@ def median_f0(
     span: tuple[float, float] | None = None,
     **settings: Any,
 ) -> float:
-    """Median F0 in Hz of the voiced frames whose time lies in `span` (seconds); NaN if none does.
+    """Return the median F0 of the voiced frames within a span.
 
-    settings: those of `f0_contour`. Source: as there.
+    Parameters
+    ----------
+    wave : array_like, (samples,)
+        A recording or relevance signal.
+    sample_rate : float
+        In Hz.
+    span : tuple of float, optional
+        First and last time that count, in s; default, all.
+    **settings
+        Those of `f0_contour`.
+
+    Returns
+    -------
+    float
+        In Hz; NaN if no frame of the span is voiced.
+
+    Raises
+    ------
+    ParameterError
+        As `f0_contour`.
+
+    References
+    ----------
+    As for `f0_contour`.
+
+    Examples
+    --------
+    >>> pulses = np.zeros(16000)
+    >>> pulses[::160] = 1.0
+    >>> round(median_f0(pulses, 16000, (0.2, 0.8)), 1)
+    100.0
     """
     times, f0 = f0_contour(wave, sample_rate, **settings)
     first, last = (-np.inf, np.inf) if span is None else span
@@ -122,9 +202,28 @@ def f0_agreement(reference: ArrayLike, contour: ArrayLike, semitones: float = 1.
 
 
 def autocorrelation(frames: ArrayLike, max_lag: int | None = None) -> NDArray[np.float64]:
-    """Autocorrelation of the last axis at lags 0 to `max_lag` (default: all), by FFT, unscaled.
+    """Return the autocorrelation along the last axis, by FFT, unscaled.
 
-    frames: (..., samples). Returns (..., max_lag + 1).
+    Parameters
+    ----------
+    frames : array_like, (..., samples)
+        Real.
+    max_lag : int, optional
+        The last lag; default, all.
+
+    Returns
+    -------
+    ndarray, (..., max_lag + 1)
+        At lags 0 to `max_lag`.
+
+    Notes
+    -----
+    Explained in chapter 4 of the book.
+
+    Examples
+    --------
+    >>> autocorrelation([1.0, 2.0, 3.0]).round(6)
+    array([14.,  8.,  3.])
     """
     x = np.asarray(frames, dtype=np.float64)
     lags = x.shape[-1] - 1 if max_lag is None else max_lag
@@ -134,16 +233,61 @@ def autocorrelation(frames: ArrayLike, max_lag: int | None = None) -> NDArray[np
 
 
 def pre_emphasise(wave: ArrayLike, coefficient: float = 0.97) -> NDArray[np.float64]:
-    """y[n] = x[n] - coefficient * x[n - 1], which lifts the spectrum by up to 6 dB an octave."""
+    """Return y[n] = x[n] - coefficient * x[n - 1], which lifts up to 6 dB an octave.
+
+    Parameters
+    ----------
+    wave : array_like, (samples,)
+        The signal x.
+    coefficient : float
+        Near 1; 0 changes nothing.
+
+    Returns
+    -------
+    ndarray, (samples,)
+        The signal y.
+
+    Notes
+    -----
+    Explained in chapter 8 of the book.
+
+    Examples
+    --------
+    >>> pre_emphasise([1.0, 1.0, 1.0], 0.5)
+    array([1. , 0.5, 0.5])
+    """
     return scipy.signal.lfilter([1.0, -coefficient], [1.0], np.asarray(wave, dtype=np.float64))
 
 
 def lpc(frame: ArrayLike, order: int = 16) -> NDArray[np.float64]:
-    """Linear prediction by the autocorrelation method: (order + 1,) coefficients of A(z), a[0] = 1.
+    """Return the coefficients of linear prediction, by the autocorrelation method.
 
-    frame: (samples,), already windowed. NaN throughout if the frame is silent or predicts itself
-    exactly, so that the equations have no solution.
-    Source: Makhoul (1975), 10.1109/PROC.1975.9792; solved by scipy's Levinson recursion.
+    Parameters
+    ----------
+    frame : array_like, (samples,)
+        Already windowed.
+    order : int
+        Of the predictor.
+
+    Returns
+    -------
+    ndarray, (order + 1,)
+        A(z), a[0] = 1. NaN throughout if the frame is silent or predicts itself exactly, so that
+        the equations have no solution.
+
+    References
+    ----------
+    Makhoul (1975), 10.1109/PROC.1975.9792; solved by scipy's Levinson recursion.
+
+    Notes
+    -----
+    Explained in chapter 8 of the book.
+
+    Examples
+    --------
+    >>> decay = 0.5 ** np.arange(50)
+    >>> lpc(decay, 1).round(6)
+    array([ 1. , -0.5])
     """
     r = autocorrelation(frame, order)
     if not (np.isfinite(r).all() and r[0] > 0):
@@ -158,10 +302,39 @@ def lpc(frame: ArrayLike, order: int = 16) -> NDArray[np.float64]:
 def lp_envelope(
     frame: ArrayLike, sample_rate: float, *, order: int = 16, n_fft: int = 1024
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Spectral envelope of a windowed frame by linear prediction, in the units of its |DFT|.
+    """Return the spectral envelope of a frame by linear prediction, in the units of its |DFT|.
 
-    frame: (samples,). Returns (frequencies in Hz, envelope), each (n_fft // 2 + 1,).
-    Source: Makhoul (1975), 10.1109/PROC.1975.9792.
+    Parameters
+    ----------
+    frame : array_like, (samples,)
+        Already windowed.
+    sample_rate : float
+        In Hz.
+    order : int
+        Of the predictor.
+    n_fft : int
+        Length of the DFT.
+
+    Returns
+    -------
+    frequencies : ndarray, (n_fft // 2 + 1,)
+        In Hz.
+    envelope : ndarray, (n_fft // 2 + 1,)
+        NaN where linear prediction fails.
+
+    References
+    ----------
+    Makhoul (1975), 10.1109/PROC.1975.9792.
+
+    Notes
+    -----
+    Explained in chapter 8 of the book.
+
+    Examples
+    --------
+    >>> frequencies, envelope = lp_envelope(0.5 ** np.arange(50), 16000, order=1)
+    >>> envelope[[0, -1]].round(2)  # 1 / (1 - 0.5) and 1 / (1 + 0.5)
+    array([2.  , 0.67])
     """
     a = lpc(frame, order)
     gain = np.sqrt(max(float(autocorrelation(frame, order) @ a), 0.0))
@@ -178,10 +351,49 @@ def short_term_spectrum(
     n_fft: int = 1024,
     window: str = "hamming",
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Magnitude spectrum of one frame around `centre` (seconds), as in figure 5 of the paper.
+    """Return the magnitude spectrum of one frame.
 
-    wave: (samples,). length: of the frame in seconds. Returns (frequencies in Hz, |DFT|), each
-    (n_fft // 2 + 1,). Raises ValueError if n_fft is shorter than the frame.
+    Parameters
+    ----------
+    wave : array_like, (samples,)
+        A recording or relevance signal.
+    sample_rate : float
+        In Hz.
+    centre : float
+        Of the frame, in s; beyond the ends there are zeros.
+    length : float
+        Of the frame, in s.
+    n_fft : int
+        Length of the DFT, at least that of the frame.
+    window : str
+        A name that `scipy.signal.get_window` knows.
+
+    Returns
+    -------
+    frequencies : ndarray, (n_fft // 2 + 1,)
+        In Hz.
+    magnitude : ndarray, (n_fft // 2 + 1,)
+        |DFT|.
+
+    Raises
+    ------
+    ParameterError
+        If `n_fft` is shorter than the frame.
+
+    References
+    ----------
+    As in figure 5 of Muckenhirn et al. (2019).
+
+    Notes
+    -----
+    Explained in chapter 6 of the book.
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    >>> frequencies, magnitude = short_term_spectrum(tone, 16000, 0.5)
+    >>> frequencies[magnitude.argmax()]
+    np.float64(1000.0)
     """
     frame = _frames(wave, sample_rate, np.array([centre]), length, window)[0]
     if n_fft < len(frame):
@@ -198,10 +410,38 @@ def frame_formants(
     max_bandwidth: float = 500.0,
     lowest: float = 90.0,
 ) -> NDArray[np.float64]:
-    """Formants of one windowed frame: frequencies of the LP poles, in Hz, (count,), NaN-padded.
+    """Return the formants of one windowed frame: frequencies of the poles of linear prediction.
 
-    Poles with a bandwidth of `max_bandwidth` Hz or more, or a frequency below `lowest` Hz or within
-    as much of the Nyquist frequency, are no formants. Ascending; all NaN where LP fails.
+    Parameters
+    ----------
+    frame : array_like, (samples,)
+        Already windowed.
+    sample_rate : float
+        In Hz.
+    order : int
+        Of the predictor.
+    count : int
+        How many formants.
+    max_bandwidth : float
+        In Hz: poles as wide or wider are no formants.
+    lowest : float
+        In Hz: poles below it, or within as much of the Nyquist frequency, are no formants.
+
+    Returns
+    -------
+    ndarray, (count,)
+        In Hz, ascending, NaN-padded; all NaN where linear prediction fails.
+
+    Notes
+    -----
+    Explained in chapter 8 of the book.
+
+    Examples
+    --------
+    >>> t = np.arange(400) / 16000
+    >>> frame = np.exp(-300 * t) * np.sin(2 * np.pi * 700 * (t + 1 / 16000))
+    >>> frame_formants(frame, 16000, order=2, count=1).round()
+    array([700.])
     """
     formants = np.full(count, np.nan)
     a = lpc(frame, order)
@@ -230,12 +470,49 @@ def formants(
     window: str = "hamming",
     **settings: Any,
 ) -> NDArray[np.float64]:
-    """Formants around `centre` (seconds): the median over `frames` frames, `step` seconds apart.
+    """Return the formants around a time: the median over several frames.
 
-    wave: (samples,). length: of a frame in seconds. pre_emphasis: coefficient, 0 for none.
-    settings: those of `frame_formants`. Returns (count,) Hz; NaN where no frame has the formant.
-    Source: Muckenhirn et al. (2019), section 4.2.2 (16th order, 10 frames around the centre); the
-    paper says "averaged", the median is ours: one frame that misses a formant shifts all above it.
+    Parameters
+    ----------
+    wave : array_like, (samples,)
+        A recording or relevance signal.
+    sample_rate : float
+        In Hz.
+    centre : float
+        Of all frames together, in s.
+    frames : int
+        How many.
+    step : float
+        Seconds from one frame to the next.
+    length : float
+        Of a frame, in s.
+    pre_emphasis : float
+        Coefficient, 0 for none.
+    window : str
+        A name that `scipy.signal.get_window` knows.
+    **settings
+        Those of `frame_formants`.
+
+    Returns
+    -------
+    ndarray, (count,)
+        In Hz; NaN where no frame has the formant.
+
+    References
+    ----------
+    Muckenhirn et al. (2019), section 4.2.2 (16th order, 10 frames around the centre); the paper
+    says "averaged", the median is ours: one frame that misses a formant shifts all above it.
+
+    Notes
+    -----
+    Explained in chapter 8 of the book.
+
+    Examples
+    --------
+    >>> from relviz.corpora import vowel
+    >>> wave = vowel(120, (500, 1500, 2500))
+    >>> np.abs(formants(wave, 16000, 0.15, count=2) - [500, 1500]) < 60
+    array([ True,  True])
     """
     signal = pre_emphasise(wave, pre_emphasis) if pre_emphasis else np.asarray(wave)
     centres = centre + (np.arange(frames) - (frames - 1) / 2) * step
@@ -259,13 +536,47 @@ def shift_f0(
     floor: float = 75.0,
     ceiling: float = 500.0,
 ) -> NDArray[np.float64]:
-    """Return the wave with its F0 multiplied by `factor`, as long as before, (samples,).
+    """Return the wave with its F0 multiplied by a factor, as long as before.
 
     Periods are moved closer together or apart and not stretched, so formants stay roughly where
-    they are. floor, ceiling: of the F0 in the wave, in Hz. What is unvoiced stays as it is.
-    Raises ValueError for a factor that is not above 0 and for limits that leave nothing to search.
-    Source: Moulines and Charpentier (1990), 10.1016/0167-6393(90)90021-Z, through praat-parselmouth
+    they are. What is unvoiced stays as it is.
+
+    Parameters
+    ----------
+    wave : array_like, (samples,)
+        A recording.
+    sample_rate : float
+        In Hz.
+    factor : float
+        Above 0.
+    floor, ceiling : float
+        Of the F0 in the wave, in Hz.
+
+    Returns
+    -------
+    ndarray, (samples,)
+        The changed recording.
+
+    Raises
+    ------
+    ParameterError
+        For a factor that is not above 0 and for limits that leave nothing to search.
+
+    References
+    ----------
+    Moulines and Charpentier (1990), 10.1016/0167-6393(90)90021-Z, through praat-parselmouth
     (To Manipulation, Get resynthesis (overlap-add)).
+
+    Notes
+    -----
+    Explained in chapter 9 of the book.
+
+    Examples
+    --------
+    >>> pulses = np.zeros(16000)
+    >>> pulses[::160] = 1.0
+    >>> round(median_f0(shift_f0(pulses, 16000, 1.2), 16000))
+    120
     """
     if not 0 < factor < np.inf or not 0 < floor < ceiling < np.inf:
         raise ParameterError(
@@ -286,10 +597,39 @@ def shift_f0(
 def notch(
     wave: ArrayLike, sample_rate: float, low: float, high: float, *, order: int = 4
 ) -> NDArray[np.float64]:
-    """Return the wave without what lies from `low` to `high` Hz, (samples,), phases as they were.
+    """Return the wave without what lies in a band, phases as they were.
 
-    A Butterworth band-stop filter, run forwards and backwards: 6 dB down at both limits.
-    Raises ValueError for limits that are not in order within 0 and the Nyquist frequency.
+    Parameters
+    ----------
+    wave : array_like, (samples,)
+        A recording.
+    sample_rate : float
+        In Hz.
+    low, high : float
+        Limits of the band, in Hz.
+    order : int
+        Of the filter.
+
+    Returns
+    -------
+    ndarray, (samples,)
+        The filtered recording.
+
+    Raises
+    ------
+    ParameterError
+        For limits that are not in order within 0 and the Nyquist frequency.
+
+    Notes
+    -----
+    A Butterworth band-stop filter, run forwards and backwards: 6 dB down at both limits. Explained
+    in chapter 9 of the book.
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    >>> bool(np.abs(notch(tone, 16000, 500, 2000)[4000:12000]).max() < 0.01)
+    True
     """
     if not 0 < low < high < sample_rate / 2:
         raise ParameterError(

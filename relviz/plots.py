@@ -20,6 +20,23 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
+__all__ = [
+    "COLOURMAP",
+    "COLOURS",
+    "STYLE",
+    "accuracies",
+    "blocks",
+    "picture",
+    "player",
+    "points",
+    "shares",
+    "spectral_map",
+    "spectrum",
+    "stems",
+    "style",
+    "waveform",
+]
+
 COLOURS = ("#000000", "#D55E00", "#56B4E9", "#009E73", "#CC79A7", "#E69F00", "#0072B2")
 """Lines in this order; the first three also differ in grey."""
 
@@ -44,7 +61,19 @@ STYLE: dict[str, Any] = {
 
 
 def style() -> None:
-    """Give every figure that is made from now on the look of the book."""
+    """Give every figure that is made from now on the look of the book.
+
+    Notes
+    -----
+    It sets `STYLE` in matplotlib's rcParams.
+
+    Examples
+    --------
+    >>> with plt.rc_context():
+    ...     style()
+    ...     plt.rcParams["image.cmap"]
+    'magma'
+    """
     plt.style.use(STYLE)
 
 
@@ -57,9 +86,40 @@ def waveform(
     label: str | None = None,
     ylabel: str = "Amplitude",
 ) -> Axes:
-    """Draw a waveform or relevance signal over time. samples: (samples,). start: s, of the first.
+    """Draw a waveform or relevance signal over time.
 
-    Source: as in figures 3 and 4 of Muckenhirn et al. (2019).
+    Parameters
+    ----------
+    samples : array_like, (samples,)
+        Of any unit, named by `ylabel`.
+    sample_rate : float
+        In Hz.
+    ax : Axes, optional
+        Where to draw; default, a new figure.
+    start : float
+        Time of the first sample, in s.
+    label : str, optional
+        For a legend.
+    ylabel : str
+        What the samples are.
+
+    Returns
+    -------
+    Axes
+        Over time in s.
+
+    References
+    ----------
+    As in figures 3 and 4 of Muckenhirn et al. (2019).
+
+    Notes
+    -----
+    Used from chapter 4 of the book on.
+
+    Examples
+    --------
+    >>> waveform([0.0, 1.0, 0.0], 16000).get_ylabel()
+    'Amplitude'
     """
     axes, y = _axes(ax), np.asarray(samples)
     axes.plot(start + np.arange(len(y)) / sample_rate, y, label=label, linewidth=0.9)
@@ -80,9 +140,38 @@ def blocks(
 ) -> Axes:
     """Draw a waveform over ms and, above it, the first blocks that a first layer cuts out of it.
 
-    samples: (samples,). kernel_size, stride: kW and dW, in samples. count: of blocks drawn.
-    start: s, of the first sample. The first block is shaded.
-    Source: figure 1 of Muckenhirn et al. (2019).
+    Parameters
+    ----------
+    samples : array_like, (samples,)
+        A waveform.
+    sample_rate : float
+        In Hz.
+    kernel_size, stride : int
+        kW and dW, in samples.
+    ax : Axes, optional
+        Where to draw; default, a new figure.
+    count : int
+        Of blocks drawn.
+    start : float
+        Time of the first sample, in s.
+
+    Returns
+    -------
+    Axes
+        Over time in ms. The first block is shaded.
+
+    References
+    ----------
+    Figure 1 of Muckenhirn et al. (2019).
+
+    Notes
+    -----
+    Explained in chapter 1 of the book.
+
+    Examples
+    --------
+    >>> blocks(np.zeros(100), 16000, kernel_size=30, stride=10).get_xlabel()
+    'Time (ms)'
     """
     axes, y = _axes(ax), np.asarray(samples, dtype=np.float64)
     first, width, step = (
@@ -112,10 +201,39 @@ def spectrum(
     label: str | None = None,
     floor: float = -60.0,
 ) -> Axes:
-    """Draw a magnitude spectrum in dB below its maximum, cut at `floor` dB.
+    """Draw a magnitude spectrum in dB below its maximum.
 
-    frequencies: (bins,) Hz. magnitude: (bins,), not negative.
-    Source: as in figures 5 and 6 of Muckenhirn et al. (2019).
+    Parameters
+    ----------
+    frequencies : array_like, (bins,)
+        In Hz.
+    magnitude : array_like, (bins,)
+        Not negative.
+    ax : Axes, optional
+        Where to draw; default, a new figure.
+    label : str, optional
+        For a legend.
+    floor : float
+        In dB, where the spectrum is cut.
+
+    Returns
+    -------
+    Axes
+        Over frequency in kHz.
+
+    References
+    ----------
+    As in figures 5 and 6 of Muckenhirn et al. (2019).
+
+    Notes
+    -----
+    Used from chapter 2 of the book on.
+
+    Examples
+    --------
+    >>> axes = spectrum([0, 4000, 8000], [1.0, 0.1, 0.0])
+    >>> axes.lines[0].get_ydata().round()
+    array([  0., -20., -60.])
     """
     axes = _axes(ax)
     axes.plot(_kilo(frequencies), _decibels(magnitude, floor), label=label)
@@ -134,12 +252,43 @@ def spectral_map(
     highest: float | None = None,
     label: str = "dB",
 ) -> Axes:
-    """Draw a spectrogram or spectral relevance map in dB below its maximum, cut at `floor` dB.
+    """Draw a spectrogram or spectral relevance map in dB below its maximum.
 
-    frequencies: (bins,) Hz. times: (frames,) s. magnitude: (bins, frames), not negative. A
-    `SpectralMap` is drawn with `spectral_map(*map_)`. highest: the highest frequency shown, Hz.
-    label: of the colour bar.
-    Source: Muckenhirn et al. (2019), section 3.2.
+    Parameters
+    ----------
+    frequencies : array_like, (bins,)
+        In Hz.
+    times : array_like, (frames,)
+        In s.
+    magnitude : array_like, (bins, frames)
+        Not negative.
+    ax : Axes, optional
+        Where to draw; default, a new figure.
+    floor : float
+        In dB, where the map is cut.
+    highest : float, optional
+        The highest frequency shown, in Hz.
+    label : str
+        Of the colour bar.
+
+    Returns
+    -------
+    Axes
+        Frequency in kHz over time in s.
+
+    References
+    ----------
+    Muckenhirn et al. (2019), section 3.2.
+
+    Notes
+    -----
+    A `relviz.spectral.SpectralMap` is drawn with ``spectral_map(*map_)``. Used in chapter 5 of the
+    book.
+
+    Examples
+    --------
+    >>> spectral_map([0, 4000], [0.0, 0.1], np.ones((2, 2)), highest=3000).get_ylabel()
+    'Frequency (kHz)'
     """
     axes = _axes(ax)
     mesh = axes.pcolormesh(
@@ -169,7 +318,37 @@ def stems(
     xlabel: str = "Bin k",
     ylabel: str = "|g[k]|",
 ) -> Axes:
-    """Draw one stem for every bin. values: (bins,). offset: in bins, for series side by side."""
+    """Draw one stem for every bin.
+
+    Parameters
+    ----------
+    values : array_like, (bins,)
+        Not negative.
+    ax : Axes, optional
+        Where to draw; default, a new figure.
+    label : str, optional
+        For a legend.
+    marker : str
+        Of the heads.
+    offset : float
+        In bins, for series side by side.
+    xlabel, ylabel : str
+        Of the axes.
+
+    Returns
+    -------
+    Axes
+        Over the bins.
+
+    Notes
+    -----
+    Used in chapter 5 of the book.
+
+    Examples
+    --------
+    >>> stems([1.0, 0.5]).get_ylabel()
+    '|g[k]|'
+    """
     axes, y = _axes(ax), np.asarray(values)
     bins = np.arange(len(y)) + offset
     (heads,) = axes.plot(bins, y, linestyle="", marker=marker, label=label)
@@ -190,7 +369,32 @@ def points(
 ) -> Axes:
     """Draw every value of a map as a small dot above its frequency.
 
-    frequencies: (bins,) Hz. values: (bins, frames), any unit, named by `ylabel`.
+    Parameters
+    ----------
+    frequencies : array_like, (bins,)
+        In Hz.
+    values : array_like, (bins, frames)
+        Of any unit, named by `ylabel`.
+    ax : Axes, optional
+        Where to draw; default, a new figure.
+    label : str, optional
+        For a legend.
+    ylabel : str
+        What the values are.
+
+    Returns
+    -------
+    Axes
+        Over frequency in kHz.
+
+    Notes
+    -----
+    Used in chapter 5 of the book.
+
+    Examples
+    --------
+    >>> len(points([0, 4000], np.ones((2, 3))).lines[0].get_xdata())
+    6
     """
     axes, y = _axes(ax), np.asarray(values)
     x = np.repeat(_kilo(frequencies), y.shape[1])
@@ -212,9 +416,39 @@ def accuracies(
 ) -> Axes:
     """Draw one measure's accuracy for every signal: a marker and its interval, first name on top.
 
-    accuracy, low, high: (names,), from 0 to 1; an interval may be NaN. offset: in rows, for
-    measures beside each other.
-    Source: Table 2 of Muckenhirn et al. (2019), as a picture.
+    Parameters
+    ----------
+    names : sequence of str
+        Of the signals.
+    accuracy, low, high : array_like, (names,)
+        From 0 to 1; an interval may be NaN.
+    ax : Axes, optional
+        Where to draw; default, a new figure.
+    label : str, optional
+        For a legend.
+    marker : str
+        Of the measure.
+    offset : float
+        In rows, for measures beside each other.
+
+    Returns
+    -------
+    Axes
+        Over percent.
+
+    References
+    ----------
+    Table 2 of Muckenhirn et al. (2019), as a picture.
+
+    Notes
+    -----
+    Used in chapter 8 of the book.
+
+    Examples
+    --------
+    >>> axes = accuracies(["recording", "noise"], [0.97, 0.1], [0.95, 0.05], [0.98, 0.2])
+    >>> [label.get_text() for label in axes.get_yticklabels()]
+    ['recording', 'noise']
     """
     axes, x = _axes(ax), 100 * np.asarray(accuracy, dtype=np.float64)
     rows = np.arange(len(names)) + offset
@@ -238,7 +472,31 @@ def shares(
 ) -> Axes:
     """Draw a table of shares, such as a confusion matrix: darker is more, percent in each cell.
 
-    values: (rows, columns) from 0 to 1; NaN, which has no share, stays white and empty.
+    Parameters
+    ----------
+    values : array_like, (rows, columns)
+        From 0 to 1; NaN, which has no share, stays white and empty.
+    rows, columns : sequence of str
+        Their names.
+    ax : Axes, optional
+        Where to draw; default, a new figure.
+    xlabel, ylabel : str
+        Of the axes.
+
+    Returns
+    -------
+    Axes
+        With the first row on top.
+
+    Notes
+    -----
+    Used in chapter 6 of the book.
+
+    Examples
+    --------
+    >>> axes = shares([[0.9, 0.1], [0.0, 1.0]], ["AA", "IY"], ["AA", "IY"])
+    >>> [text.get_text() for text in axes.texts]
+    ['90', '10', '100']
     """
     axes, table = _axes(ax), np.asarray(values, dtype=np.float64)
     axes.imshow(table, cmap=f"{COLOURMAP}_r", vmin=0.0, vmax=1.0, aspect="auto")
@@ -254,11 +512,35 @@ def shares(
 
 
 def picture(values: ArrayLike, ax: Axes | None = None, *, signed: bool = False) -> Axes:
-    """Draw a picture without axes. values: (3, height, width) or (height, width), from 0 to 1.
+    """Draw a picture without axes.
 
-    signed: values have both signs, as relevance has: 0 becomes mid-grey, and full scale is the
-    99.5th percentile of their moduli, so that a few extreme pixels do not hide all others.
-    Source: as in figure 2 of Muckenhirn et al. (2019).
+    Parameters
+    ----------
+    values : array_like, (3, height, width) or (height, width)
+        From 0 to 1.
+    ax : Axes, optional
+        Where to draw; default, a new figure.
+    signed : bool
+        Values have both signs, as relevance has: 0 becomes mid-grey, and full scale is the 99.5th
+        percentile of their moduli, so that a few extreme pixels do not hide all others.
+
+    Returns
+    -------
+    Axes
+        Without ticks and frame.
+
+    References
+    ----------
+    As in figure 2 of Muckenhirn et al. (2019).
+
+    Notes
+    -----
+    Used in chapter 3 of the book.
+
+    Examples
+    --------
+    >>> picture(np.zeros((3, 4, 5)), signed=True).images[0].get_array().mean()
+    np.float64(0.5)
     """
     axes, shades = _axes(ax), np.asarray(values, dtype=np.float64)
     if signed:
@@ -273,8 +555,31 @@ def picture(values: ArrayLike, ax: Axes | None = None, *, signed: bool = False) 
 def player(samples: ArrayLike, sample_rate: float, label: str, *, rms: float = 0.05) -> HTML:
     """Return an audio player for a notebook, its name above it and read out by a screen reader.
 
-    samples: (samples,), any scale. rms: every player of a page has the same root mean square, so
-    that no signal wins by being louder; peaks beyond full scale are cut. Silence stays silent.
+    Parameters
+    ----------
+    samples : array_like, (samples,)
+        Of any scale; silence stays silent.
+    sample_rate : float
+        In Hz.
+    label : str
+        Its name.
+    rms : float
+        Every player of a page has the same root mean square, so that no signal wins by being
+        louder; peaks beyond full scale are cut.
+
+    Returns
+    -------
+    IPython.display.HTML
+        What the notebook shows.
+
+    Notes
+    -----
+    Used in nearly every chapter of the book.
+
+    Examples
+    --------
+    >>> player(np.zeros(160), 16000, "Silence").data[:27]
+    '<p><strong>Silence</strong>'
     """
     wave = np.asarray(samples, dtype=np.float64)
     loud = wave * rms / (np.sqrt(np.mean(wave**2)) or 1.0)

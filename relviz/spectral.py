@@ -25,11 +25,31 @@ from numpy.typing import ArrayLike, NDArray
 
 from relviz._errors import ParameterError
 
+__all__ = [
+    "Form",
+    "SpectralMap",
+    "dft_relevance",
+    "one_sided_factor",
+    "spectral_relevance",
+    "stft_relevance",
+]
+
 Form = Literal["paper", "exact"]
+"""Which of the two answers."""
 
 
 class SpectralMap(NamedTuple):
-    """A spectral relevance map: frequencies (bins,) Hz, times (frames,) s, |g| (bins, frames)."""
+    """A spectral relevance map.
+
+    Parameters
+    ----------
+    frequencies : ndarray, (bins,)
+        In Hz.
+    times : ndarray, (frames,)
+        In s.
+    magnitude : ndarray, (bins, frames)
+        |g|.
+    """
 
     frequencies: NDArray[np.float64]
     times: NDArray[np.float64]
@@ -37,11 +57,40 @@ class SpectralMap(NamedTuple):
 
 
 def dft_relevance(f: ArrayLike, form: Form = "paper") -> NDArray[np.complex128]:
-    """Relevance of every DFT bin of x, given f = dy/dx.
+    """Return the relevance of every DFT bin of x, given f = dy/dx.
 
-    f: (..., N) real. Returns g, (..., N // 2 + 1) complex, bins 0 to N // 2.
-    Source: Muckenhirn et al. (2019), eq. (3) and (4), for "paper"; for "exact" the gradient that
+    Parameters
+    ----------
+    f : array_like, (..., N)
+        Real.
+    form : {"paper", "exact"}
+        See the module.
+
+    Returns
+    -------
+    ndarray, (..., N // 2 + 1)
+        g, complex, for bins 0 to N // 2.
+
+    Raises
+    ------
+    ParameterError
+        For what is complex, empty or not finite, and for an unknown form.
+
+    References
+    ----------
+    Muckenhirn et al. (2019), eq. (3) and (4), for "paper"; for "exact" the gradient that
     `torch.fft.irfft(X, n=N)` passes back.
+
+    Notes
+    -----
+    Explained in chapter 5 of the book.
+
+    Examples
+    --------
+    >>> dft_relevance([1.0, 0.0, 0.0, 0.0])
+    array([0.25-0.j, 0.25-0.j, 0.25-0.j])
+    >>> dft_relevance([1.0, 0.0, 0.0, 0.0], "exact").real
+    array([0.25, 0.5 , 0.25])
     """
     gradient = _real(f)
     _check(form)
@@ -51,7 +100,27 @@ def dft_relevance(f: ArrayLike, form: Form = "paper") -> NDArray[np.complex128]:
 
 
 def one_sided_factor(n: int) -> NDArray[np.float64]:
-    """c_k of an N-point real signal, (N // 2 + 1,): 1 at DC and Nyquist, 2 where bins pair up."""
+    """Return how many bins of a whole DFT each bin of a real signal stands for.
+
+    Parameters
+    ----------
+    n : int
+        Samples of the signal.
+
+    Returns
+    -------
+    ndarray, (n // 2 + 1,)
+        c_k: 1 at DC and Nyquist, 2 where bins pair up.
+
+    Notes
+    -----
+    Explained in chapter 5 of the book.
+
+    Examples
+    --------
+    >>> one_sided_factor(4), one_sided_factor(5)
+    (array([1., 2., 1.]), array([1., 2., 2.]))
+    """
     factor = np.full(n // 2 + 1, 2.0)
     factor[0] = 1.0
     if n % 2 == 0:
@@ -67,16 +136,49 @@ def stft_relevance(
     n_fft: int | None = None,
     form: Form = "paper",
 ) -> NDArray[np.complex128]:
-    """Relevance of every STFT bin of x, given f = dy/dx.
+    """Return the relevance of every STFT bin of x, given f = dy/dx.
 
-    f: (..., samples) real. window: (M,) real. hop_length: samples between frames.
-    n_fft: DFT length, at least M (default M); the window is then zero-padded on both sides.
     Frame m is centred on sample m * hop_length, as `torch.stft` and `librosa.stft` have it with
     `center=True` and zeros beyond the ends.
-    Returns g, (..., n_fft // 2 + 1, 1 + (samples - n_fft % 2) // hop_length) complex.
-    "exact" is what `torch.istft(X, n_fft, hop_length, window=window, length=samples)` passes back;
-    it raises ValueError where the windows leave a sample uncovered, since there x is not defined.
-    Source: Muckenhirn et al. (2019), end of section 3.2; Caracalla and Roebel (2017).
+
+    Parameters
+    ----------
+    f : array_like, (..., samples)
+        Real.
+    window : array_like, (M,)
+        Real.
+    hop_length : int
+        Samples between frames.
+    n_fft : int, optional
+        DFT length, at least M (default M); the window is then zero-padded on both sides.
+    form : {"paper", "exact"}
+        "exact" is what `torch.istft(X, n_fft, hop_length, window=window, length=samples)` passes
+        back.
+
+    Returns
+    -------
+    ndarray, (..., n_fft // 2 + 1, 1 + (samples - n_fft % 2) // hop_length)
+        g, complex.
+
+    Raises
+    ------
+    ParameterError
+        For "exact", where the windows leave a sample uncovered, since there x is not defined; for
+        what is complex, empty or not finite, and for a hop, window, DFT length or form that cannot
+        be.
+
+    References
+    ----------
+    Muckenhirn et al. (2019), end of section 3.2; Caracalla and Roebel (2017).
+
+    Notes
+    -----
+    Explained in chapter 5 of the book.
+
+    Examples
+    --------
+    >>> stft_relevance(np.ones(1000), np.hanning(400), 100).shape
+    (201, 11)
     """
     gradient = _real(f)
     _check(form)
@@ -108,13 +210,47 @@ def spectral_relevance(
     n_fft: int | None = None,
     form: Form = "paper",
 ) -> SpectralMap:
-    """Spectral relevance map |g| of a relevance signal, in Hz and seconds.
+    """Return the spectral relevance map |g| of a relevance signal, in Hz and seconds.
 
-    f: (samples,), the gradient or relevance signal. sample_rate: Hz. length, step: of the analysis
-    window and between frames, in seconds (25 ms as in the paper). window: a name that
-    `scipy.signal.get_window` knows. n_fft: DFT length in samples (default: the next fast length).
-    Returns `SpectralMap(frequencies, times, magnitude)`.
-    Source: Muckenhirn et al. (2019), section 3.2, eq. (4).
+    Parameters
+    ----------
+    f : array_like, (samples,)
+        The gradient or relevance signal.
+    sample_rate : float
+        In Hz.
+    length, step : float
+        Of the analysis window and between frames, in s (25 ms as in the paper).
+    window : str
+        A name that `scipy.signal.get_window` knows.
+    n_fft : int, optional
+        DFT length in samples; default, the next fast length.
+    form : {"paper", "exact"}
+        See the module.
+
+    Returns
+    -------
+    SpectralMap
+        `frequencies`, `times`, `magnitude`.
+
+    Raises
+    ------
+    ParameterError
+        For more than one signal, and as `stft_relevance`.
+
+    References
+    ----------
+    Muckenhirn et al. (2019), section 3.2, eq. (4).
+
+    Notes
+    -----
+    Explained in chapter 5 of the book.
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    >>> frequencies, times, magnitude = spectral_relevance(tone, 16000)
+    >>> frequencies[magnitude[:, 100].argmax()]
+    np.float64(1000.0)
     """
     import scipy.signal  # heavier than all the rest of this room
 
@@ -147,7 +283,7 @@ def _check(form: str) -> None:
 
 
 def _padded_window(window: ArrayLike, n_fft: int | None) -> NDArray[np.float64]:
-    """The window in the middle of n_fft samples, where `torch.stft` puts it."""
+    """Put the window in the middle of n_fft samples, where `torch.stft` puts it."""
     taper = np.asarray(window, dtype=np.float64)
     if taper.ndim != 1 or len(taper) == 0 or not np.isfinite(taper).all():
         raise ParameterError("window must be a one-dimensional array of finite values.")

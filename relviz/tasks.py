@@ -39,7 +39,8 @@ def run(
     ----------
     function : callable
         Takes one task. What it is made of, and tasks and results, go to other processes: networks
-        and arrays may, open files may not.
+        and arrays may, open files may not. A memory-mapped array would be sent as a whole, so let
+        the function open it.
     tasks : iterable
         What it takes, one by one; seconds of work each are worth a worker.
     jobs : int

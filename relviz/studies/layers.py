@@ -1,4 +1,4 @@
-"""Linear probes: how well can a number, such as F0, be read off what a layer says?
+"""Linear probes: how well a number, such as F0, can be read off what a layer says.
 
 A probe is ridge regression from a layer's units to the number, and is asked about talkers that it
 has not met, since voices that it knows by heart would make any layer look knowing. What a probe

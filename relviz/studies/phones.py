@@ -33,6 +33,27 @@ from relviz.networks import RawWaveformCNN
 from relviz.pretrained import TrainedCNN
 from relviz.signals import Normalise
 
+__all__ = [
+    "GROUPS",
+    "PAPER",
+    "STEP",
+    "VOICES",
+    "Speech",
+    "agreement",
+    "classify",
+    "confusion",
+    "confusions",
+    "contours",
+    "group_of",
+    "harmonic_contrast",
+    "history",
+    "posteriors",
+    "scores",
+    "short_term",
+    "unheard",
+    "voices",
+]
+
 STEP = SAMPLE_RATE // 100
 """Samples from one frame to the next: 10 ms."""
 
@@ -59,7 +80,14 @@ VOICES = ("Male1", "Female1", "Male3", "Female3", "Male5", "Female5")
 class Speech:
     """Utterances, when their phones are spoken, and where they came from.
 
-    alignments: utterance's name -> its phones.
+    Parameters
+    ----------
+    utterances : tuple of Utterance
+        What is said.
+    alignments : dict of str to Alignment
+        Utterance's name -> its phones.
+    source : Source
+        Recordings or synthesis.
     """
 
     utterances: tuple[Utterance, ...]
@@ -70,11 +98,39 @@ class Speech:
 def unheard(speakers: Iterable[str], seconds: float = 30.0, root: str | None = None) -> Speech:
     """Gather a little aligned speech of some speakers, such as those a training left out.
 
-    speakers: as in a network's `metadata.about["test"]["speakers"]`. seconds: of each speaker, the
-    shortest utterances are taken until they last that long, so that nobody can choose them by their
-    result. root: as in `relviz.corpora.librispeech.utterances`. Their phones are aligned here,
-    seconds of work that is cached. Without recordings of them, or without pocketsphinx, as many
-    synthetic voices of `VOICES` speak, with the synthesiser's own times.
+    Their phones are aligned here, seconds of work that is cached. Without recordings of them, or
+    without pocketsphinx, as many synthetic voices of `VOICES` speak, with the synthesiser's own
+    times.
+
+    Parameters
+    ----------
+    speakers : iterable of str
+        As in a network's ``metadata.about["test"]["speakers"]``.
+    seconds : float
+        Of each speaker, the shortest utterances are taken until they last that long, so that
+        nobody can choose them by their result.
+    root : str, optional
+        As in `relviz.corpora.librispeech.utterances`.
+
+    Returns
+    -------
+    Speech
+        Whose `source` says which it was.
+
+    Raises
+    ------
+    ParameterError
+        For no speakers and for no time.
+
+    Notes
+    -----
+    Explained in chapter 6 of the book.
+
+    Examples
+    --------
+    >>> speech = unheard(["nobody"], seconds=2)
+    >>> len({utterance.speaker for utterance in speech.utterances})
+    1
     """
     wanted = tuple(dict.fromkeys(speakers))
     if not wanted or seconds <= 0:
@@ -103,11 +159,34 @@ def voices(
 ) -> dict[str, NDArray[np.float32]]:
     """Gather the beginning of one utterance of each of some speakers, from low to high voices.
 
-    known: speakers to leave out, such as a network's `metadata.about["train"]["speakers"]`. Of each
-    other speaker the shortest utterance that lasts `seconds` is cut to that length; out of all
-    these, sorted by median F0, `count` evenly spread ones are taken. No transcripts are needed.
-    root: as in `relviz.corpora.librispeech.utterances`; without recordings the voices are `VOICES`.
-    Returns speaker -> (samples,) at 16 kHz, the lowest voice first.
+    Of each speaker the shortest utterance that is long enough is cut; out of all these, sorted by
+    median F0, evenly spread ones are taken. No transcripts are needed.
+
+    Parameters
+    ----------
+    known : iterable of str
+        Speakers to leave out, such as a network's ``metadata.about["train"]["speakers"]``.
+    count : int
+        How many voices, at most.
+    seconds : float
+        How long each.
+    root : str, optional
+        As in `relviz.corpora.librispeech.utterances`; without recordings the voices are `VOICES`.
+
+    Returns
+    -------
+    dict of str to ndarray, (samples,)
+        Speaker -> waveform at 16 kHz, the lowest voice first.
+
+    Notes
+    -----
+    Explained in chapter 6 of the book.
+
+    Examples
+    --------
+    >>> found = voices([], count=2, seconds=1.0)
+    >>> [wave.shape for wave in found.values()]
+    [(16000,), (16000,)]
     """
     found, out = _recordings(root), set(known)
     everyone = corpora.spoken(VOICES) if found is None else found.utterances
@@ -169,13 +248,48 @@ def posteriors(
     normalise: Normalise | None = None,
     batch_size: int = 256,
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Return the probability of every class, every `step` samples of an utterance.
+    """Return the probability of every class, again and again along an utterance.
 
-    wave: (samples,) at 16 kHz. Windows are centred on samples step // 2, step + step // 2, ...;
-    beyond the ends there are zeros. normalise: as in `relviz.relevance_signal`; None, as the
-    network was trained, if its metadata say so, else per window.
-    Returns (times in s (frames,), probabilities (frames, classes), whose rows add up to 1).
-    Raises AudioError for a wave that `relviz.audio.check` refuses, ValueError for a bad step.
+    Parameters
+    ----------
+    net : RawWaveformCNN
+        Any network of windows.
+    wave : array_like, (samples,)
+        At 16 kHz.
+    step : int
+        Samples: windows are centred on samples step // 2, step + step // 2, ...; beyond the ends
+        there are zeros.
+    normalise : str, optional
+        As in `relviz.relevance_signal`; None, as the network was trained, if its metadata say so,
+        else per window.
+    batch_size : int
+        Windows at a time.
+
+    Returns
+    -------
+    times : ndarray, (frames,)
+        In s.
+    probabilities : ndarray, (frames, classes)
+        Rows add up to 1.
+
+    Raises
+    ------
+    AudioError
+        For a wave that `relviz.audio.check` refuses.
+    ParameterError
+        For a step or batch below 1.
+
+    Notes
+    -----
+    Explained in chapter 6 of the book.
+
+    Examples
+    --------
+    >>> from relviz import networks
+    >>> net = networks.build(networks.PHONE_CNN, 40)
+    >>> times, probabilities = posteriors(net, np.random.default_rng(0).standard_normal(8000))
+    >>> times[:2], probabilities.shape
+    (array([0.005, 0.015]), (50, 40))
     """
     if step < 1 or batch_size < 1:
         raise ParameterError(f"step is {step} and batch_size {batch_size}: give 1 or more.")
@@ -202,9 +316,32 @@ def posteriors(
 def classify(net: RawWaveformCNN, speech: Speech, classes: Sequence[str] = PHONES) -> pd.DataFrame:
     """Ask a network for the phone of every frame of some speech.
 
-    Returns one row a frame: `utterance`, `speaker`, `time` (s), `phone` (as aligned), `found` (the
-    network's), `probability` (that it gives to what it found) and `edge` (s to the nearest boundary
-    between phones).
+    Parameters
+    ----------
+    net : RawWaveformCNN
+        A phone network.
+    speech : Speech
+        With its phones.
+    classes : sequence of str
+        Of the network, in order.
+
+    Returns
+    -------
+    DataFrame
+        One row a frame: ``utterance``, ``speaker``, ``time`` (s), ``phone`` (as aligned),
+        ``found`` (the network's), ``probability`` (that it gives to what it found) and ``edge`` (s
+        to the nearest boundary between phones).
+
+    Notes
+    -----
+    Explained in chapter 6 of the book.
+
+    Examples
+    --------
+    >>> from relviz import networks
+    >>> net = networks.build(networks.PHONE_CNN, 40)
+    >>> list(classify(net, unheard(["nobody"], seconds=1)).columns[:5])
+    ['utterance', 'speaker', 'time', 'phone', 'found']
     """
     tables = []
     for utterance in speech.utterances:
@@ -230,16 +367,57 @@ def classify(net: RawWaveformCNN, speech: Speech, classes: Sequence[str] = PHONE
 
 
 def group_of(groups: Mapping[str, Sequence[str]] = GROUPS) -> dict[str, str]:
-    """Return phone -> the name of its group."""
+    """Return the group of each phone.
+
+    Parameters
+    ----------
+    groups : dict of str to sequence of str
+        Name -> phones.
+
+    Returns
+    -------
+    dict of str to str
+        Phone -> the name of its group.
+
+    Examples
+    --------
+    >>> group_of()["AY"]
+    'diphthongs'
+    """
     return {phone: name for name, phones in groups.items() for phone in phones}
 
 
 def confusion(frames: pd.DataFrame, groups: Mapping[str, Sequence[str]] = GROUPS) -> pd.DataFrame:
-    """Of the frames of each group, the share that is found to be of each: rows add up to 1.
+    """Return, of the frames of each group, the share that is found to be of each.
 
-    frames: what `classify` returns. Rows are what was said, columns what was found, both in the
-    order of `groups`; a row of a group that nobody said is NaN. With groups of one phone each it is
-    the confusion matrix of phones. Raises ValueError for a phone that is in no group.
+    Parameters
+    ----------
+    frames : DataFrame
+        What `classify` returns.
+    groups : dict of str to sequence of str
+        Name -> phones. With groups of one phone each it is the confusion matrix of phones.
+
+    Returns
+    -------
+    DataFrame
+        Rows are what was said, columns what was found, both in the order of `groups`; rows add up
+        to 1, and that of a group that nobody said is NaN.
+
+    Raises
+    ------
+    ParameterError
+        For a phone that is in no group.
+
+    Notes
+    -----
+    Explained in chapter 6 of the book.
+
+    Examples
+    --------
+    >>> frames = pd.DataFrame({"phone": ["AA", "AA", "M"], "found": ["IY", "M", "M"]})
+    >>> confusion(frames, {"vowels": ["AA", "IY"], "nasals": ["M"]}).to_numpy()
+    array([[0.5, 0.5],
+           [0. , 1. ]])
     """
     names = group_of(groups)
     strangers = sorted(set(frames["phone"]).union(frames["found"]) - set(names))
@@ -251,9 +429,30 @@ def confusion(frames: pd.DataFrame, groups: Mapping[str, Sequence[str]] = GROUPS
 
 
 def confusions(frames: pd.DataFrame, count: int = 10) -> pd.DataFrame:
-    """The most frequent mistakes: columns `phone`, `found`, `frames`, and `share` of all mistakes.
+    """Return the most frequent mistakes.
 
-    frames: what `classify` returns.
+    Parameters
+    ----------
+    frames : DataFrame
+        What `classify` returns.
+    count : int
+        How many.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``phone``, ``found``, ``frames``, and ``share`` of all mistakes.
+
+    Notes
+    -----
+    Explained in chapter 6 of the book.
+
+    Examples
+    --------
+    >>> frames = pd.DataFrame({"phone": ["AA", "AA", "M"], "found": ["IY", "M", "M"]})
+    >>> confusions(frames, 1)
+      phone found  frames  share
+    0    AA    IY       1    0.5
     """
     wrong = frames[frames["phone"] != frames["found"]]
     pairs = wrong.value_counts(["phone", "found"]).rename("frames").reset_index()
@@ -264,11 +463,31 @@ def confusions(frames: pd.DataFrame, count: int = 10) -> pd.DataFrame:
 
 
 def scores(nets: Iterable[TrainedCNN], test: str = "held-out speakers") -> pd.DataFrame:
-    """The scores that shipped networks carry in their metadata, one row a network.
+    """Return the scores that shipped networks carry in their metadata.
 
-    Returns columns `seed`, and for `accuracy` (of frames) and `error` (phone error rate) the value
-    and its 95 % interval, `_low` and `_high`; `utterances` they were measured on. All from 0 to 1,
-    though an error rate may exceed 1.
+    Parameters
+    ----------
+    nets : iterable of TrainedCNN
+        Such as training seeds.
+    test : str
+        Which of their tests.
+
+    Returns
+    -------
+    DataFrame
+        One row a network: ``seed``, and for ``accuracy`` (of frames) and ``error`` (phone error
+        rate) the value and its 95 % interval, ``_low`` and ``_high``; ``utterances`` they were
+        measured on. All from 0 to 1, though an error rate may exceed 1.
+
+    Notes
+    -----
+    Explained in chapter 6 of the book.
+
+    Examples
+    --------
+    >>> from relviz import pretrained
+    >>> len(scores(pretrained.replicates("phones")))
+    3
     """
     rows = []
     for net in nets:
@@ -283,7 +502,28 @@ def scores(nets: Iterable[TrainedCNN], test: str = "held-out speakers") -> pd.Da
 
 
 def history(net: TrainedCNN) -> pd.DataFrame:
-    """How a shipped network was trained: `step`, `loss`, `train_accuracy`, `valid_accuracy`."""
+    """Return how a shipped network was trained.
+
+    Parameters
+    ----------
+    net : TrainedCNN
+        With its log in its metadata.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``step``, ``loss``, ``train_accuracy``, ``valid_accuracy``.
+
+    Notes
+    -----
+    Explained in chapter 6 of the book.
+
+    Examples
+    --------
+    >>> from relviz import pretrained
+    >>> "valid_accuracy" in history(pretrained.load("phones"))
+    True
+    """
     return pd.DataFrame(net.metadata.scores["training"]["log"])
 
 
@@ -294,11 +534,41 @@ def contours(
     ceiling: float = 500.0,
     step: float = 0.01,
 ) -> pd.DataFrame:
-    """F0 contours of several signals of one length, as in figure 4 of the paper.
+    """Return F0 contours of several signals of one length.
 
-    signals: name -> (samples,) at 16 kHz. floor, ceiling: of the F0 searched, Hz. step: s.
-    Returns F0 in Hz, NaN where unvoiced: one column a signal, the index is the time in s.
-    Raises ValueError for signals of different lengths.
+    Parameters
+    ----------
+    signals : dict of str to array_like, (samples,)
+        Name -> signal at 16 kHz.
+    floor, ceiling : float
+        Of the F0 searched, in Hz.
+    step : float
+        Seconds from one frame to the next.
+
+    Returns
+    -------
+    DataFrame
+        F0 in Hz, NaN where unvoiced: one column a signal, the index is the time in s.
+
+    Raises
+    ------
+    ParameterError
+        For signals of different lengths.
+
+    References
+    ----------
+    As in figure 4 of Muckenhirn et al. (2019).
+
+    Notes
+    -----
+    Explained in chapter 6 of the book.
+
+    Examples
+    --------
+    >>> pulses = np.zeros(16000)
+    >>> pulses[::160] = 1.0
+    >>> contours({"pulses": pulses}).median().round().tolist()
+    [100.0]
     """
     if len({np.shape(signal) for signal in signals.values()}) != 1:
         raise ParameterError("signals must be one or more, all of the same length.")
@@ -315,12 +585,38 @@ def contours(
 def agreement(
     contours: pd.DataFrame, reference: str = "recording", semitones: float = 1.0
 ) -> pd.DataFrame:
-    """How well F0 contours follow that of the recording.
+    """Return how well F0 contours follow that of the recording.
 
-    contours: what the function `contours` returns. reference: the column to follow.
-    Returns one row for every other column: `found`, of the frames where the reference is voiced the
-    share in which the signal is voiced too and its F0 at most so many `semitones` off; `extra`, of
-    the other frames the share in which the signal is voiced. NaN where there are no such frames.
+    Parameters
+    ----------
+    contours : DataFrame
+        What the function `contours` returns.
+    reference : str
+        The column to follow.
+    semitones : float
+        How far F0 may be off.
+
+    Returns
+    -------
+    DataFrame
+        One row for every other column: ``found``, of the frames where the reference is voiced the
+        share in which the signal is voiced too and its F0 near; ``extra``, of the other frames the
+        share in which the signal is voiced. NaN where there are no such frames.
+
+    See Also
+    --------
+    relviz.acoustics.f0_agreement : the same of two contours.
+
+    Notes
+    -----
+    Explained in chapter 6 of the book.
+
+    Examples
+    --------
+    >>> f0 = {"recording": [100.0, 100.0, np.nan], "signal": [100.0, 150.0, 90.0]}
+    >>> agreement(pd.DataFrame(f0))
+            found  extra
+    signal    0.5    1.0
     """
     rest = contours.drop(columns=reference)
     found = [acoustics.f0_agreement(contours[reference], rest[n], semitones) for n in rest]
@@ -330,16 +626,46 @@ def agreement(
 def short_term(
     signal: ArrayLike, centre: float, *, length: float = 0.025, order: int = 16, n_fft: int = 1024
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Short-term spectrum and LP envelope of one frame, as in figure 5 of the paper.
+    """Return the short-term spectrum and the envelope by linear prediction of one frame.
 
-    signal: (samples,) at 16 kHz. centre: of the frame, s. length: s, under a Hamming window.
-    Returns (frequencies in Hz, |DFT|, envelope), each (n_fft // 2 + 1,); the envelope is NaN where
-    linear prediction fails.
+    Parameters
+    ----------
+    signal : array_like, (samples,)
+        At 16 kHz.
+    centre : float
+        Of the frame, in s.
+    length : float
+        In s, under a Hamming window.
+    order : int
+        Of the predictor.
+    n_fft : int
+        Length of the DFT.
+
+    Returns
+    -------
+    frequencies : ndarray, (n_fft // 2 + 1,)
+        In Hz.
+    magnitude : ndarray, (n_fft // 2 + 1,)
+        |DFT|.
+    envelope : ndarray, (n_fft // 2 + 1,)
+        NaN where linear prediction fails.
+
+    References
+    ----------
+    As in figure 5 of Muckenhirn et al. (2019).
+
+    Notes
+    -----
+    Explained in chapter 6 of the book.
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    >>> frequencies, magnitude, envelope = short_term(tone, 0.5)
+    >>> frequencies[magnitude.argmax()]
+    np.float64(1000.0)
     """
-    size = round(length * SAMPLE_RATE)
-    start = round(centre * SAMPLE_RATE) - size // 2
-    frame = audio.frame(np.asarray(signal, dtype=np.float64), size, [start])[0]
-    frame = frame * scipy.signal.get_window("hamming", size)
+    frame = _frame(signal, centre, length)
     frequencies, envelope = acoustics.lp_envelope(frame, SAMPLE_RATE, order=order, n_fft=n_fft)
     return frequencies, np.abs(scipy.fft.rfft(frame, n_fft)), envelope
 
@@ -347,24 +673,58 @@ def short_term(
 def harmonic_contrast(
     signal: ArrayLike, centre: float, f0: float, *, highest: float = 2000.0, length: float = 0.05
 ) -> float:
-    """By how many dB the harmonics of a voice stand above the spectrum halfway between them.
+    """Return by how many dB the harmonics of a voice stand above the spectrum halfway between them.
 
-    signal: (samples,) at 16 kHz, a recording or a relevance signal of it. centre: of one frame, s.
-    f0: of the recording there, Hz. highest: Hz, where the last harmonic lies at most. length: of
-    the frame in s, under a Hamming window.
-    The mean over harmonics k of the level at k f0, less the mean of those at (k - 1/2) f0 and
-    (k + 1/2) f0. White noise has 0 on average, whatever its colour; NaN for a silent frame.
-    Raises ValueError for an f0 without a harmonic up to `highest`.
+    Parameters
+    ----------
+    signal : array_like, (samples,)
+        At 16 kHz, a recording or a relevance signal of it.
+    centre : float
+        Of one frame, in s.
+    f0 : float
+        Of the recording there, in Hz.
+    highest : float
+        In Hz, where the last harmonic lies at most.
+    length : float
+        Of the frame in s, under a Hamming window.
+
+    Returns
+    -------
+    float
+        The mean over harmonics k of the level at k f0, less the mean of those at (k - 1/2) f0 and
+        (k + 1/2) f0, in dB. White noise has 0 on average, whatever its colour; NaN for a silent
+        frame.
+
+    Raises
+    ------
+    ParameterError
+        For an f0 without a harmonic up to `highest`.
+
+    Notes
+    -----
+    Explained in chapter 6 of the book.
+
+    Examples
+    --------
+    >>> pulses = np.zeros(16000)
+    >>> pulses[::160] = 1.0
+    >>> harmonic_contrast(pulses, 0.5, 100) > 20
+    True
     """
     if not 0 < f0 <= highest:
         raise ParameterError(f"f0 is {f0} Hz: give one above 0 and at most {highest:g} Hz.")
+    frame = _frame(signal, centre, length)
+    if not frame.any():
+        return float("nan")
+    halves = np.arange(1, 2 * int(highest / f0) + 2) * f0 / 2  # f0 / 2, f0, 3 f0 / 2, ...
+    phases = np.exp(-2j * np.pi * np.outer(halves, np.arange(len(frame))) / SAMPLE_RATE)
+    levels = 20 * np.log10(np.abs(phases @ frame) + 1e-300)
+    return float(np.mean(levels[1::2] - (levels[:-1:2] + levels[2::2]) / 2))
+
+
+def _frame(signal: ArrayLike, centre: float, length: float) -> NDArray[np.float64]:
+    """Cut one frame of `length` seconds around `centre`, under a Hamming window."""
     size = round(length * SAMPLE_RATE)
     start = round(centre * SAMPLE_RATE) - size // 2
     frame = audio.frame(np.asarray(signal, dtype=np.float64), size, [start])[0]
-    if not frame.any():
-        return float("nan")
-    frame = frame * scipy.signal.get_window("hamming", size)
-    halves = np.arange(1, 2 * int(highest / f0) + 2) * f0 / 2  # f0 / 2, f0, 3 f0 / 2, ...
-    phases = np.exp(-2j * np.pi * np.outer(halves, np.arange(size)) / SAMPLE_RATE)
-    levels = 20 * np.log10(np.abs(phases @ frame) + 1e-300)
-    return float(np.mean(levels[1::2] - (levels[:-1:2] + levels[2::2]) / 2))
+    return frame * scipy.signal.get_window("hamming", size)

@@ -1,4 +1,4 @@
-"""Table 2: do F0, F1 and F2 of a relevance signal match what was measured by hand?
+"""Table 2: whether F0, F1 and F2 of a relevance signal match what was measured by hand.
 
 The protocol, as Muckenhirn et al. (2019), section 4.2.2, can only mean it: for every token of the
 American English Vowels, F0 and formants are estimated around the steady state (the mean of two
