@@ -388,7 +388,8 @@ def _fetch_archive(corpus: Corpus, folder: Path, progress: bool) -> None:
 
     if not missing(corpus, folder) and not verify(corpus, folder):
         return
-    url = corpus.addresses[".tar.gz"] + corpus.archive
+    (address,) = corpus.addresses.values()
+    url = address + corpus.archive
     try:
         folder.mkdir(parents=True, exist_ok=True)
         archive.fetch(url, folder, checksums(corpus), _RETRIES, progress)

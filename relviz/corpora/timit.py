@@ -190,7 +190,7 @@ CORPUS = Corpus(
 
 
 def alignment(utterance: Utterance, phones: int = 39) -> Alignment:
-    """Read when each phone of a TIMIT utterance is spoken, from the .PHN beside its recording.
+    r"""Read when each phone of a TIMIT utterance is spoken, from the .PHN beside its recording.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def alignment(utterance: Utterance, phones: int = 39) -> Alignment:
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "SI648.WAV"
-    >>> _ = path.with_suffix(".PHN").write_text("0 4000 h#\\n4000 5600 ax-h\\n")
+    >>> _ = path.with_suffix(".PHN").write_text("0 4000 h#\n4000 5600 ax-h\n")
     >>> [span.label for span in alignment(Utterance("FCJF0-SI648", "FCJF0", "SI648", path))]
     ['sil', 'ah']
     """

@@ -276,7 +276,7 @@ def resume(
 
 
 def history(out: Path | str) -> dict[str, Any]:
-    """Return how a run's best validation was, how long it took, and its log's columns.
+    r"""Return how a run's best validation was, how long it took, and its log's columns.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ def history(out: Path | str) -> dict[str, Any]:
     --------
     >>> import tempfile
     >>> out = Path(tempfile.mkdtemp())
-    >>> _ = (out / "log.csv").write_text(f"{','.join(COLUMNS)}\\n7,1,2.5,0.1,0.5,0.25,3.0\\n")
+    >>> _ = (out / "log.csv").write_text(f"{','.join(COLUMNS)}\n7,1,2.5,0.1,0.5,0.25,3.0\n")
     >>> history(out)["valid_accuracy"]
     0.25
     """

@@ -32,7 +32,7 @@ from relviz.training.checkpoint import State
 from relviz.training.data import Data, Frames, order, shuffle_labels, subset
 from relviz.training.recipe import MEMORISED, Recipe
 
-__all__ = ["Interrupted", "WithDropout", "chosen", "fit", "seconds_per_step", "uses_bf16"]
+__all__ = ["Interrupted", "WithDropout", "chosen", "fit", "seconds_per_step"]
 
 _VALIDATION = 8000
 """Frames, evenly spread, that the accuracy is validated on while training."""
@@ -187,26 +187,8 @@ def chosen(recipe: Recipe, data: Data) -> tuple[Frames, Frames]:
     return train, valid
 
 
-def uses_bf16(recipe: Recipe, device: torch.device) -> bool:
-    """Whether a recipe computes in bfloat16 on this device.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        On, off or where the processor has it.
-    device : torch.device
-        Where to compute.
-
-    Returns
-    -------
-    bool
-        True for bfloat16.
-
-    Examples
-    --------
-    >>> uses_bf16(Recipe(autocast="off"), torch.device("cpu"))
-    False
-    """
+def _uses_bf16(recipe: Recipe, device: torch.device) -> bool:
+    """Whether a recipe computes in bfloat16 on this device."""
     if recipe.autocast == "auto":
         if device.type == "cuda":
             return torch.cuda.is_bf16_supported()
@@ -411,7 +393,7 @@ def _note(
 
 
 def _autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16(recipe, device))
+    return torch.autocast(device.type, torch.bfloat16, enabled=_uses_bf16(recipe, device))
 
 
 def _own_generators(device: torch.device) -> AbstractContextManager[None]:

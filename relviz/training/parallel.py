@@ -18,7 +18,7 @@ __all__ = ["Process", "process"]
 
 @dataclass(frozen=True)
 class Process:
-    """This process: number `rank` of `size`, computing on `device`.
+    """One process: number `rank` of `size`, computing on `device`.
 
     Parameters
     ----------

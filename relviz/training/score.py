@@ -17,7 +17,6 @@ from relviz.training.data import Data, Frames
 from relviz.training.decoding import learn_decoder, phone_errors, tune
 
 __all__ = [
-    "by_utterance",
     "frame_accuracy",
     "log_posteriors",
     "rate",
@@ -85,29 +84,8 @@ def log_posteriors(
     return np.concatenate(found)
 
 
-def by_utterance(frames: Frames, values: NDArray) -> dict[str, NDArray]:
-    """Split (frames, ...) by utterance: name -> rows in order of time.
-
-    Parameters
-    ----------
-    frames : Frames
-        Say which utterance each row is of.
-    values : ndarray, (frames, ...)
-        A row a frame.
-
-    Returns
-    -------
-    dict of str to ndarray
-        In the order of the frames.
-
-    Examples
-    --------
-    >>> from relviz.training.data import Audio, Frames
-    >>> audio = Audio(None, ("a", "b"), *np.zeros((4, 2), dtype=np.int64))
-    >>> frames = Frames(audio, np.arange(3), np.array([0, 0, 1]), np.array([0, 0, 1]))
-    >>> by_utterance(frames, np.array([5, 6, 7]))
-    {'a': array([5, 6]), 'b': array([7])}
-    """
+def _by_utterance(frames: Frames, values: NDArray) -> dict[str, NDArray]:
+    """Split (frames, ...) by utterance: name -> rows in order of time."""
     cuts = np.flatnonzero(np.diff(frames.utterances)) + 1
     names = [frames.audio.names[n] for n in frames.utterances[np.concatenate([[0], cuts])]]
     return dict(zip(names, np.split(values, cuts), strict=True))
@@ -191,8 +169,8 @@ def utterance_accuracy(frames: Frames, log_posteriors: NDArray) -> Interval[floa
     >>> utterance_accuracy(frames, np.log([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]])).value
     1.0
     """
-    sums = by_utterance(frames, log_posteriors.astype(np.float64))
-    true = by_utterance(frames, frames.labels)
+    sums = _by_utterance(frames, log_posteriors.astype(np.float64))
+    true = _by_utterance(frames, frames.labels)
     right = sum(int(sums[name].sum(axis=0).argmax() == true[name][0]) for name in sums)
     return statistics.wilson(right / len(sums), len(sums))
 
@@ -241,12 +219,12 @@ def score_phones(
     dict_keys(['value', 'low', 'high', 'trials'])
     """
     silence = len(data.classes) - 1
-    labels = by_utterance(data.train, data.train.labels)
+    labels = _by_utterance(data.train, data.train.labels)
     decoder = learn_decoder(
         labels.values(), len(data.classes), [data.references[name] for name in labels]
     )
     valid = _some_utterances(data.valid, 20)
-    rows = by_utterance(valid, log_posteriors(net, valid, normalise, device))
+    rows = _by_utterance(valid, log_posteriors(net, valid, normalise, device))
     decoder = tune(decoder, rows, data.references, silence, progress)
     scores: dict[str, Any] = {
         "decoder": {
@@ -257,7 +235,7 @@ def score_phones(
     }
     for test, frames in data.tests.items():
         found = log_posteriors(net, frames, normalise, device, progress=progress)
-        rows = by_utterance(frames, found)
+        rows = _by_utterance(frames, found)
         errors = np.array(phone_errors(decoder, rows, data.references, silence))
         hits = _hits(frames, found)
         speakers = np.array([data.speakers[name] for name in rows])
@@ -359,7 +337,7 @@ def report(scores: Mapping[str, Any]) -> str:
 
 def _hits(frames: Frames, log_posteriors: NDArray) -> NDArray[np.int64]:
     """Count of every utterance (the frames that are right, all of them): (utterances, 2)."""
-    right = by_utterance(frames, log_posteriors.argmax(axis=1) == frames.labels)
+    right = _by_utterance(frames, log_posteriors.argmax(axis=1) == frames.labels)
     return np.array([(each.sum(), len(each)) for each in right.values()], dtype=np.int64)
 
 

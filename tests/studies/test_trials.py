@@ -10,7 +10,7 @@ import pytest
 
 from relviz import networks, pretrained
 from relviz.corpora import PHONES, Source, VowelCorpus, vowel_corpus
-from relviz.corpora.aev import deviations
+from relviz.corpora.tokens import deviations
 from relviz.studies import trials as study
 from relviz.studies import vowels
 from tests.training.conftest import RECIPE, make_data
