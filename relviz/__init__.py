@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from relviz._errors import RelvizError
 
 if TYPE_CHECKING:  # what `__getattr__` brings, for type checkers and editors
-    from relviz.backprop import relevance
+    from relviz.attributions import relevance
     from relviz.pretrained import load
     from relviz.signals import relevance_signal
     from relviz.spectral import spectral_relevance
@@ -23,12 +23,13 @@ __all__ = ["RelvizError", "load", "relevance", "relevance_signal", "spectral_rel
 
 _FACE = {
     "load": "pretrained",
-    "relevance": "backprop",
+    "relevance": "attributions",
     "relevance_signal": "signals",
     "spectral_relevance": "spectral",
 }
 _ROOMS = (
     "acoustics",
+    "attributions",
     "audio",
     "backprop",
     "controls",

@@ -1,4 +1,4 @@
-"""Relevance of every input value: gradient, deconvnet and guided backpropagation (GBP).
+"""Gradient, deconvnet and guided backpropagation (GBP): the rules, on the graph of one call.
 
 The three rules differ only at a rectifier (Springenberg et al. 2015, figure 1). With the gradient
 g that arrives from above and the value x that came from below, what goes on downwards is
@@ -7,329 +7,363 @@ g that arrives from above and the value x that came from below, what goes on dow
     deconvnet   g where g > 0
     guided      g where x > 0 and g > 0
 
-and 0 elsewhere. Autograd computes the first with one operation, `aten.threshold_backward`, for
-every way to write a ReLU (module, function, method, in place, reused, made inside `forward`). So
-the rule is put there, by a dispatch mode that lives for one backward pass in one thread: the
-network is never touched, and other threads may use it meanwhile.
+and 0 elsewhere. A call of a network builds a graph of its own, whose nodes are walked once; each
+that is a rectifier, however it was spelt, gets a hook that applies the rule when autograd comes by.
+The network is never touched, other threads may use it meanwhile, and on a GPU the hooks run where
+autograd runs.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
-import numbers
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch import Tensor
+from torch.autograd.graph import get_gradient_edge
 
 from relviz._errors import ParameterError
+from relviz._guard import Facts, Slice, watched
+from relviz._layers import listen
+from relviz._rectifiers import between, judge
+from relviz._targets import Target, chosen
 
-Method = Literal["guided", "gradient", "deconvnet"]
-Target = int | Tensor | Callable[[Tensor], Tensor] | None
+__all__ = ["Rule", "Smooth", "Target", "backpropagate", "score", "winning"]
 
-# Backward operations of activations that rectify but are not ReLU: the rules do not define them.
-_UNDEFINED = {
-    "leaky_relu_backward": "LeakyReLU",
-    "_prelu_kernel_backward": "PReLU",
-    "rrelu_with_noise_backward": "RReLU",
-    "elu_backward": "ELU, SELU or CELU",
-    "gelu_backward": "GELU",
-    "silu_backward": "SiLU",
-    "mish_backward": "Mish",
-    "softplus_backward": "Softplus",
-    "log_sigmoid_backward": "LogSigmoid",
-    "hardtanh_backward": "ReLU6 or Hardtanh",
-    "hardswish_backward": "Hardswish",
-    "hardsigmoid_backward": "Hardsigmoid",
-    "hardshrink_backward": "Hardshrink",
-    "softshrink_backward": "Softshrink",
-}
-_CLAMPS = {"clamp", "clamp_", "clamp_min", "clamp_min_", "clip", "clip_"}
-_MAXIMA = {"maximum", "fmax", "max"}
+Rule = Literal["guided", "gradient", "deconvnet"]
+Smooth = Literal["refuse", "clamp"]
 
 
-def relevance(
-    net: Callable[[Tensor], Any], x: Tensor, target: Target = None, method: Method = "guided"
-) -> Tensor:
-    """Relevance of every value of `x` for the score of `target`: d score / d x under `method`.
+def backpropagate(
+    net: Callable[..., Any],
+    x: Tensor | tuple[Tensor, ...],
+    target: Target = None,
+    rule: Rule = "guided",
+    smooth: Smooth = "refuse",
+    layer: str | None = None,
+) -> tuple[Tensor, ...]:
+    """Return d score / d x under a rule, one tensor for each input.
 
-    net: any torch callable from `x` to scores whose last dimension is the class, left exactly as
-        it was. x: one item or a batch, any floating dtype and device, e.g. (samples,),
-        (batch, samples), (batch, channels, height, width).
-    target: None for the winning class of each item; an int; an integer tensor of the scores' shape
-        less its last dimension; or a function from the scores to what is to be explained.
-    Returns a tensor of x's shape, dtype and device, without a graph. Where items of a batch do not
-    interact, each item's relevance is what it would be alone.
-    Raises ValueError for what cannot be right: unknown method, target out of range, NaN, a network
-    in training mode whose dropout or batch statistics would move, and, for `guided` and
-    `deconvnet`, a rectifier other than ReLU (LeakyReLU, GELU, ReLU6, ...) and compiled or scripted
-    code, which hides its rectifiers. `clamp(min=0)` and the maximum with 0 count as ReLU. Warns
-    where no ReLU was met and where a mask or a custom autograd function may be a rectifier in
-    disguise. Sigmoid, tanh, softmax, pooling and gates are no rectifiers: they keep their gradient.
-    Source: Muckenhirn et al. (2019), section 3.1; Springenberg et al. (2015), section 3.4.
+    Parameters
+    ----------
+    net : callable
+        From one or more tensors to scores, left exactly as it was.
+    x : Tensor or tuple of Tensor
+        What the network takes, of any floating dtype, any shape and device.
+    target : None, int, str, tuple, Tensor or callable
+        The score to explain, as in `relviz.relevance`.
+    rule : {"guided", "gradient", "deconvnet"}
+        What a rectifier lets through.
+    smooth : {"refuse", "clamp"}
+        What guided does at activations that rectify but are no ReLU.
+    layer : str, optional
+        Name of a module of `net`: the gradient is then taken at what this layer says, not at x.
+
+    Returns
+    -------
+    tuple of Tensor
+        Of the shapes of the inputs; or one, of what the layer says, and then that itself.
+
+    Raises
+    ------
+    ParameterError
+        For what `relviz.relevance` refuses.
+
+    References
+    ----------
+    Springenberg et al. (2015), section 3.4. Explained in chapter 3 of the book.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from relviz.backprop import backpropagate
+    >>> backpropagate(lambda x: torch.relu(x), torch.tensor([[-1.0, 2.0]]), target=1)
+    (tensor([[0., 1.]]),)
     """
-    if method not in get_args(Method):
-        raise ParameterError(
-            f"method {method!r} is unknown: use one of {', '.join(get_args(Method))}."
-        )
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise ParameterError(f"x is {kind}: give a floating point torch tensor.")
-    if not torch.isfinite(x).all():
-        raise ParameterError("x holds NaN or infinite values: repair the input first.")
-    _refuse_training(net)
+    _check(rule, smooth)
+    inputs = _inputs(x)
     with torch.inference_mode(False), torch.enable_grad():
-        leaf = x.detach().clone().requires_grad_()
-        # The network gets a copy, since one that begins in place may not write to a leaf.
-        if method == "gradient":
-            score = _select(net(leaf.clone()), target, x.shape)
-            gradient = _backward(score, leaf)
+        leaves = tuple(each.detach().clone().requires_grad_() for each in inputs)
+        # The network gets copies, since one that begins in place may not write to a leaf.
+        copies = tuple(each.clone() for each in leaves)
+        if layer is None:
+            output, facts = watched(net, *copies)
+            ends: tuple[Tensor, ...] = leaves
         else:
-            with _WrittenAsReLU(method):
-                score = _select(net(leaf.clone()), target, x.shape)
-            _inspect(score.grad_fn, method)
-            with _Rule(method) as rule:
-                gradient = _backward(score, leaf)
-            if not rule.met:
-                _warn(f"no ReLU lies between x and the score: {method!r} equals the gradient here.")
-    return gradient
+            (output, end), facts = watched(_with_layer(net, layer), *copies)
+            ends = (end,)
+        explained = chosen(output, target, inputs[0].shape, net)
+        if rule != "gradient" and explained.grad_fn is not None:
+            _apply(rule, smooth, explained.grad_fn, ends, facts)
+        gradients = _gradients(explained, ends)
+    return gradients if layer is None else (*gradients, ends[0].detach())
 
 
-def _backward(score: Tensor, leaf: Tensor) -> Tensor:
-    """d score / d leaf, summed over the items of `score`."""
-    if score.requires_grad:
-        (gradient,) = torch.autograd.grad(
-            score, leaf, grad_outputs=torch.ones_like(score), allow_unused=True
-        )
-        if gradient is not None:
-            return gradient
-    raise ParameterError("the score does not depend on x through differentiable operations.")
+def score(net: Callable[..., Any], x: Tensor, target: Target = None) -> Tensor:
+    """Return the score of `target` for every item of x, without a gradient.
 
+    Parameters
+    ----------
+    net : callable
+        From x to scores.
+    x : Tensor, (batch, ...)
+        Items; the first dimension counts them.
+    target : None, int, str, tuple, Tensor or callable
+        As in `relviz.relevance`; scores of several frames are summed, as a gradient sums them.
 
-def _refuse_training(net: Any) -> None:
-    """Refuse a network whose forward pass would draw dropout or move statistics."""
-    for module in _modules(net):
-        for name, layer in module.named_modules():
-            dropout = getattr(layer, "p", 0) or getattr(layer, "dropout", 0)
-            moves = (
-                getattr(layer, "track_running_stats", False)  # batch normalisation
-                or (isinstance(dropout, (int, float)) and dropout > 0)  # attention and RNNs too
-                or getattr(layer, "n_power_iterations", 0)  # spectral normalisation
-            )
-            if getattr(layer, "training", False) and moves:
-                raise ParameterError(
-                    f"the network is in training mode and its {type(layer).__name__} "
-                    f"({name or 'root'}) would make relevance random or move its statistics: call "
-                    "net.eval() first."
-                )
+    Returns
+    -------
+    Tensor, (batch,)
+        One score an item.
 
+    Raises
+    ------
+    ParameterError
+        For what `relviz.relevance` refuses, and for a target function whose scores do not begin
+        with the items.
 
-def _modules(net: Any) -> list[nn.Module]:
-    """The modules in a callable: itself, a method's, a partial's, those a function refers to."""
-    if isinstance(net, functools.partial):
-        found = [net.func, *net.args, *net.keywords.values()]
-    elif inspect.ismethod(net):
-        found = [net.__self__]
-    elif inspect.isfunction(net):
-        names = inspect.getclosurevars(net)
-        found = [*names.nonlocals.values(), *names.globals.values()]
-    else:
-        found = [net]
-    return [part for part in found if isinstance(part, nn.Module)]
-
-
-def _select(scores: Any, target: Target, given: torch.Size) -> Tensor:
-    """The scores to explain, any shape; `given` is the shape of x."""
-    if callable(target) and not isinstance(target, Tensor):
-        chosen = target(scores)
-        if not isinstance(chosen, Tensor) or not chosen.is_floating_point():
-            raise ParameterError(
-                "the target function must return a floating point tensor of scores."
-            )
-        return _finite(chosen)
-    if not isinstance(scores, Tensor) or scores.ndim == 0:
-        raise ParameterError(
-            "the network does not return a tensor of class scores: give target a function that "
-            "picks the score from what it returns."
-        )
-    if scores.ndim == 1 and len(given) > 1 and len(scores) == given[0]:
-        raise ParameterError(
-            f"the network returns {len(scores)} scores for x of shape {tuple(given)}, one an item "
-            "or one a class: give target a function, such as lambda scores: scores."
-        )
-    classes, items = scores.shape[-1], scores.shape[:-1]
-    if target is None:
-        index = scores.detach().argmax(dim=-1)
-    elif isinstance(target, Tensor):
-        if target.shape != items or target.is_floating_point() or target.dtype == torch.bool:
-            raise ParameterError(
-                f"target has shape {tuple(target.shape)} and dtype {target.dtype}: give one "
-                f"integer class for each item, shape {tuple(items)}."
-            )
-        index = target.to(scores.device, torch.int64)
-    elif isinstance(target, numbers.Integral) and not isinstance(target, bool):
-        index = torch.full(items, int(target), device=scores.device)
-    else:
-        raise ParameterError(
-            f"target is {target!r}: give None, an int, an integer tensor or a function of the "
-            "scores."
-        )
-    if index.numel() and not (0 <= int(index.min()) and int(index.max()) < classes):
-        wrong = int(index.max()) if int(index.max()) >= classes else int(index.min())
-        raise ParameterError(f"target {wrong} is not one of the network's {classes} classes.")
-    return _finite(scores.gather(-1, index.unsqueeze(-1)).squeeze(-1))
-
-
-def _finite(score: Tensor) -> Tensor:
-    if not torch.isfinite(score).all():
-        raise ParameterError(
-            "the network's score is NaN or infinite: look at its weights and input."
-        )
-    return score
-
-
-class _WrittenAsReLU(TorchFunctionMode):
-    """Runs `clamp(min=0)` and the maximum with 0 as the ReLU that they are.
-
-    Autograd's graph does not show these as rectifiers, so they are replaced on the way forward.
+    Examples
+    --------
+    >>> import torch
+    >>> from relviz.backprop import score
+    >>> score(lambda x: 2 * x, torch.eye(2), target=1)
+    tensor([0., 2.])
     """
-
-    def __init__(self, method: str) -> None:
-        super().__init__()
-        self.method = method
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        name = getattr(func, "__name__", "")
-        if name in _CLAMPS and args:
-            lower = args[1] if len(args) > 1 else kwargs.get("min")
-            upper = args[2] if len(args) > 2 else kwargs.get("max")
-            if _is_zero(lower) and upper is None:
-                return torch.relu_(args[0]) if name.endswith("_") else torch.relu(args[0])
-            if lower is not None and upper is not None and bool(torch.as_tensor(lower <= 0).any()):
-                raise _refusal(self.method, "clamp on both sides (ReLU6 or Hardtanh)")
-        if name in _MAXIMA and len(args) == 2:
-            for x, other in (args, args[::-1]):
-                if _is_zero(other) and isinstance(other, Tensor) and other.numel() <= x.numel():
-                    return torch.relu(x)
-        return func(*args, **kwargs)
+    with torch.no_grad():
+        output, _ = watched(net, x)
+        scores = chosen(output, target, x.shape, net)
+    if scores.ndim == 0 or len(scores) != len(x):
+        raise ParameterError(
+            f"the scores to explain have shape {tuple(scores.shape)} for {len(x)} items: give a "
+            "target that leaves one or more for each item."
+        )
+    return scores.reshape(len(x), -1).sum(-1)
 
 
-def _is_zero(value: Any) -> bool:
-    """Whether a bound is the constant 0, as a number or as a tensor without a gradient."""
-    if isinstance(value, Tensor):
-        return not value.requires_grad and not bool(value.any())
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == 0
+def winning(net: Callable[..., Any], x: Tensor, target: Target = None) -> Target:
+    """Return a target with the class that wins at x in the place of None, to hold it elsewhere.
+
+    Parameters
+    ----------
+    net : callable
+        From x to scores.
+    x : Tensor
+        What the network takes.
+    target : None, int, str, tuple, Tensor or callable
+        As in `relviz.relevance`; all but None stay as they are.
+
+    Returns
+    -------
+    int, str, tuple, Tensor or callable
+        For None an integer tensor of the scores' shape less the classes.
+
+    Raises
+    ------
+    ParameterError
+        For scores in which no class can win.
+
+    Examples
+    --------
+    >>> import torch
+    >>> winning(lambda x: x, torch.tensor([[1.0, 3.0], [2.0, 0.0]]))
+    tensor([1, 0])
+    """
+    if target is not None:
+        return target
+    with torch.no_grad():
+        output, _ = watched(net, x)
+        chosen(output, None, x.shape, net)  # refuses what is no tensor of scores
+    return output.argmax(-1)
 
 
-class _Rule(TorchDispatchMode):
-    """Applies the rule of `method` at every ReLU of the backward passes run under it."""
-
-    def __init__(self, method: str) -> None:
-        super().__init__()
-        self.method = method
-        self.met = False
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
-    ) -> Any:
-        name = func.overloadpacket.__name__
-        if name in _UNDEFINED:
-            raise _refusal(self.method, _UNDEFINED[name])
-        if name != "threshold_backward":
-            return func(*args, **(kwargs or {}))
-        gradient, x, threshold = args
-        if threshold != 0:
-            raise _refusal(self.method, f"a threshold at {threshold:g}")
-        self.met = True
-        gradient = gradient.clamp(min=0)
-        return gradient if self.method == "deconvnet" else func(gradient, x, threshold)
+def _with_layer(net: Any, layer: str) -> Callable[..., tuple[Any, Tensor]]:
+    return lambda *inputs: listen(net, layer, inputs, stop=False)
 
 
-def _inspect(root: Any, method: Method) -> None:
-    """Refuse graph nodes that hide their rectifiers; warn of those that may be one in disguise."""
-    for node in _nodes(root):
-        name = node.name()
-        if "DifferentiableGraph" in name or "CompiledFunction" in name or "CudnnRnn" in name:
-            raise ParameterError(
-                f"{method!r} cannot see the rectifiers inside {name.split('::')[-1]}: pass the "
-                "network as it was before torch.jit, torch.compile or cuDNN fused it."
-            )
-        if _is_late_relu(node, name):
-            raise ParameterError(
-                f"{method!r} met a ReLU written as {_plain(name)} in code that torch's function "
-                "modes do not reach (torch.ops, torch.export, another thread): write it as "
-                "torch.relu."
-            )
-        if isinstance(node, torch.autograd.function.BackwardCFunction):
-            if name != "BackwardHookFunctionBackward":  # torch's own, for hooks on modules
-                _warn(
-                    f"the custom autograd function {name} keeps its own backward under {method!r}."
+def _check(rule: str, smooth: str) -> None:
+    if rule not in get_args(Rule):
+        raise ParameterError(f"rule {rule!r} is unknown: use one of {', '.join(get_args(Rule))}.")
+    if smooth not in get_args(Smooth):
+        raise ParameterError(f"smooth {smooth!r} is unknown: use refuse or clamp.")
+    if smooth == "clamp" and rule == "deconvnet":
+        raise ParameterError(
+            "deconvnet does not look at what came from below, so smooth='clamp' means nothing to "
+            "it: use guided."
+        )
+
+
+def _inputs(x: Any) -> tuple[Tensor, ...]:
+    inputs = x if isinstance(x, tuple) else (x,)
+    if not inputs:
+        raise ParameterError("x is an empty tuple: give the tensors that the network takes.")
+    for each in inputs:
+        if not isinstance(each, Tensor) or not each.is_floating_point():
+            kind = each.dtype if isinstance(each, Tensor) else type(each).__name__
+            raise ParameterError(f"x is {kind}: give a floating point torch tensor.")
+        if not torch.isfinite(each).all():
+            raise ParameterError("x holds NaN or infinite values: repair the input first.")
+    return inputs
+
+
+def _apply(rule: str, smooth: str, root: Any, ends: Sequence[Tensor], facts: Facts) -> None:
+    """Put the rule at every rectifier between the ends and the score; refuse or warn of others."""
+    nodes = between(root, {get_gradient_edge(end).node for end in ends})
+    met = not nodes  # where nothing lies between, nothing need be said
+    for node in nodes:
+        verdict = judge(node, facts)
+        if verdict is None:
+            continue
+        if verdict.kind == "relu":
+            met = True
+            _hook(node, rule, facts, verdict.kind)
+        elif verdict.kind == "smooth":
+            if smooth == "refuse":
+                raise ParameterError(
+                    f"{rule!r} is defined for ReLU only and this network uses {verdict.name}: use "
+                    "method='gradient', give smooth='clamp', or replace the activation."
                 )
-        elif _is_choice(node, name):
-            _warn(
-                f"a choice between values ({_plain(name)}) keeps its plain gradient under "
-                f"{method!r}: if it is a rectifier, write it as torch.relu."
+            met = True
+            _hook(node, rule, facts, verdict.kind)
+        elif verdict.kind == "hidden":
+            raise ParameterError(
+                f"{rule!r} cannot see the rectifiers inside {verdict.name}: pass the network as it "
+                "was before torch.jit, torch.compile or cuDNN fused it."
             )
+        elif verdict.kind == "custom":
+            _warn(f"the custom autograd function {verdict.name} keeps its own backward: {rule!r}.")
+        else:
+            _warn(
+                f"a choice between values ({verdict.name}) keeps its plain gradient under "
+                f"{rule!r}: if it is a rectifier, write it as torch.relu."
+            )
+    if not met:
+        _warn(f"no ReLU lies between x and the score: {rule!r} equals the gradient here.")
 
 
-def _plain(name: str) -> str:
-    return name.rstrip("0123456789").removesuffix("Backward")
+def _hook(node: Any, rule: str, facts: Facts, judged: str) -> None:
+    """Put guided or deconvnet at one rectifier."""
+    number = node._sequence_nr()
+    part = facts.slices.get(number)
+    zeros = facts.zeros.get(number if part is None else number - 1)
+    if part is not None:
+        _hook_part(node, rule, part, zeros)
+    elif rule == "deconvnet":
+        node.register_hook(_clamp_only)
+    elif judged == "relu" and zeros is None:
+        node.register_hook(_clamp_below)
+    elif zeros is None:
+        node.register_prehook(_clamp)
+    else:  # autograd lets gradients through where a clamp or a maximum is at 0
+
+        def prehook(above: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+            (g,) = _clamp(above)
+            return (None if g is None else g.masked_fill(zeros, 0),)
+
+        node.register_prehook(prehook)
 
 
-def _is_late_relu(node: Any, name: str) -> bool:
-    """Whether a clamp or maximum with the constant 0 is left, which `_WrittenAsReLU` missed."""
-    if _plain(name) in ("Clamp", "ClampMin"):
-        return _is_zero(node._saved_min) and getattr(node, "_saved_max", None) is None
-    if _plain(name) in ("Maximum", "Fmax") and sum(p is None for p, _ in node.next_functions) == 1:
-        other = node._saved_other if node.next_functions[1][0] is None else node._saved_self
-        return _is_zero(other)
-    return False
+def _hook_part(node: Any, rule: str, part: Slice, zeros: Tensor | None) -> None:
+    """Put guided or deconvnet at a rectifier in place on a part of a tensor."""
+
+    def prehook(above: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        (g,) = above
+        if g is None:
+            return (None,)
+        g, inside = part.of(g)
+        inside.clamp_(min=0)
+        if zeros is not None:
+            inside.masked_fill_(zeros, 0)
+        return (g,)
+
+    def hook(below: Sequence[Tensor | None], above: Sequence[Tensor | None]) -> tuple:
+        return (*prehook(above), *below[1:]) if below[0] is not None else tuple(below)
+
+    if rule == "guided":
+        node.register_prehook(prehook)
+    else:
+        zeros = None
+        node.register_hook(hook)
 
 
-def _is_choice(node: Any, name: str) -> bool:
-    """Whether a node selects values as `torch.where(x > 0, x, 0)` or `x * (x > 0)` would."""
-    operation = _plain(name)
-    constants = [parent is None for parent, _ in node.next_functions]
-    if operation in ("MaskedFill", "MaskedScatter", "IndexPut", "Maximum", "Minimum"):
-        return True
-    if operation == "Abs":
-        return not node._saved_self.is_complex()  # (x + |x|) / 2; a complex modulus is no choice
-    if operation == "Where":
-        return any(constants)
-    if operation == "Mul" and sum(constants) == 1:
-        factor = node._saved_other if constants[1] else node._saved_self
-        if isinstance(factor, Tensor) and bool((factor == 0).any()):
-            return bool(((factor == 0) | (factor == 1)).all())
-    return False
+def _clamp_below(below: Sequence[Tensor | None], above: Sequence[Tensor | None]) -> None:
+    """Clamp what a ReLU has let through: the order does not matter, and this memory is its own."""
+    for g in below:
+        if g is not None:
+            g.clamp_(min=0)
 
 
-def _nodes(root: Any) -> Iterator[Any]:
-    """Every node of the graph under `root`, once."""
-    seen = {root}
-    stack = [root] if root is not None else []
-    while stack:
-        node = stack.pop()
-        yield node
-        for parent, _ in node.next_functions:
-            if parent is not None and parent not in seen:
-                seen.add(parent)
-                stack.append(parent)
+def _clamp_only(below: Sequence[Tensor | None], above: Sequence[Tensor | None]) -> tuple:
+    """The deconvnet: what arrives, clamped, whatever came from below."""
+    (g,) = _clamp(above)
+    return tuple(
+        each if each is None or g is None else g.sum_to_size(each.shape).to(each.dtype)
+        for each in below
+    )
 
 
-def _refusal(method: str, activation: str) -> ParameterError:
-    return ParameterError(
-        f"{method!r} is defined for ReLU only and this network uses {activation}: use "
-        "method='gradient', or replace the activation."
+def _clamp(gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    return tuple(None if g is None else g.clamp(min=0) for g in gradients)
+
+
+def _gradients(explained: Tensor, ends: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """d score / d ends, summed over the items of the score."""
+    found: Sequence[Tensor | None] = [None] * len(ends)
+    if explained.requires_grad:
+        ones = torch.ones_like(explained)
+        try:
+            found = torch.autograd.grad(explained, ends, ones, allow_unused=True)
+        except RuntimeError as error:
+            if "checkpoint is incompatible" in str(error).lower():
+                raise ParameterError(
+                    "the network checkpoints with use_reentrant=True, which torch.autograd.grad "
+                    "does not go through: pass use_reentrant=False to torch.utils.checkpoint."
+                ) from error
+            raise
+    if all(each is None for each in found):
+        raise ParameterError("the score does not depend on x through differentiable operations.")
+    gradients = tuple(
+        torch.zeros_like(end) if each is None else each
+        for each, end in zip(found, ends, strict=True)
+    )
+    if not all(torch.isfinite(each).all() for each in gradients):
+        raise ParameterError(_not_finite(explained.grad_fn, ends))
+    return gradients
+
+
+_POLES = {
+    "Sqrt": "the square root of 0",
+    "Rsqrt": "the square root of 0",
+    "Pow": "a power at 0",
+    "Log": "the logarithm of 0",
+    "Log2": "the logarithm of 0",
+    "Log10": "the logarithm of 0",
+    "Acos": "the arc cosine of 1",
+    "Asin": "the arc sine of 1",
+    "Atanh": "the area tangent of 1",
+    "Atan2": "the angle of 0",
+    "Angle": "the angle of 0",
+    "Std": "the deviation of equal values",
+    "Norm": "the norm of a zero vector",
+    "LinalgVectorNorm": "the norm of a zero vector",
+    "Div": "a division by 0",
+    "Reciprocal": "a division by 0",
+}
+
+
+def _not_finite(root: Any, ends: Sequence[Tensor]) -> str:
+    """The sentence for a gradient that is not a number, with what in the graph may be the cause."""
+    nodes = between(root, {get_gradient_edge(end).node for end in ends})
+    names = [each.name().rstrip("0123456789").removesuffix("Backward") for each in nodes]
+    # Functions without a slope somewhere come before divisions, which are everywhere.
+    causes = [_POLES[name] for name in _POLES if name in names]
+    cause = f", most likely of {causes[0]}" if causes else ""
+    return (
+        f"relevance is NaN or infinite{cause}, where the network has no slope (a silent frame of "
+        "an STFT, say): add a small constant inside it, as in sqrt(power + 1e-12), or keep such "
+        "input out."
     )
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, stacklevel=4)
+    warnings.warn(message, stacklevel=5)

@@ -20,16 +20,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, cast, get_args
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from torch import Tensor, nn
+from torch.nn.utils import parametrize, prune
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from relviz._errors import ParameterError
-from relviz.backprop import Method, relevance
+from relviz.attributions import Attribution, Method, relevance
+from relviz.backprop import Target, score, winning
 
 Domain = Literal["time", "frequency"]
 Array = ArrayLike | Tensor
@@ -45,26 +49,81 @@ class Curve(NamedTuple):
 
 
 def layers(net: nn.Module) -> tuple[str, ...]:
-    """Names of the layers that have weights of their own, in the order of their registration.
+    """Return the names of the layers that hold numbers of their own, in order of registration.
 
-    For networks built as a sequence, as those of `relviz.networks`, this is input to output.
+    Parameters
+    ----------
+    net : nn.Module
+        For networks built as a sequence, as those of `relviz.networks`, the order is input to
+        output.
+
+    Returns
+    -------
+    tuple of str
+        Names of the modules that have parameters, or buffers that a saved network holds (batch
+        statistics). A layer with a parametrization (weight norm) is one layer.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> layers(nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.BatchNorm1d(2)))
+    ('0', '2')
     """
     return tuple(
         name
         for name, layer in net.named_modules()
-        if next(layer.parameters(recurse=False), None) is not None
+        if ".parametrizations" not in f".{name}"
+        and (_own(layer) or parametrize.is_parametrized(layer))
     )
+
+
+def _own(layer: nn.Module) -> dict[str, Tensor]:
+    """Parameters and saved buffers of a module itself."""
+    kept = {
+        name: buffer
+        for name, buffer in layer.named_buffers(recurse=False)
+        if name not in layer._non_persistent_buffers_set
+    }
+    return dict(layer.named_parameters(recurse=False)) | kept
 
 
 def randomised(net: Net, names: Sequence[str], seed: int = 0) -> Net:
     """Return a copy of `net` whose layers `names` have new random weights; `net` stays as it is.
 
-    names: of `layers(net)`, or of modules that hold some of them, such as "features".
-    The weights are drawn by each layer's `reset_parameters`, and depend on `seed` and the place of
-    the layer alone: the same layer gets the same weights, whichever others are drawn. The global
-    random state is left as it was.
-    Raises ValueError for a name without weights, for a layer that cannot draw new ones and for a
-    seed below 0.
+    Parameters
+    ----------
+    net : nn.Module
+        Any network whose layers can draw their weights anew.
+    names : sequence of str
+        Out of `layers(net)`, or of modules that hold some of them, such as "features".
+    seed : int
+        The weights are drawn by each layer's `reset_parameters`, and depend on `seed` and the place
+        of the layer alone: the same layer gets the same weights, whichever others are drawn. The
+        global random state is left as it was.
+
+    Returns
+    -------
+    nn.Module
+        No trained number is left in these layers. Weight norm, spectral norm, pruning and other
+        parametrizations are gone from them in the copy, which has plain weights there.
+
+    Raises
+    ------
+    ParameterError
+        For a name without weights, a seed below 0, and a layer that has numbers which its
+        `reset_parameters` does not draw.
+
+    Notes
+    -----
+    Explained in chapter 9 of the book.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2))
+    >>> other = randomised(net, ["2"], seed=1)
+    >>> [bool((a.weight == b.weight).any()) for a, b in ((net[0], other[0]), (net[2], other[2]))]
+    [True, False]
     """
     if seed < 0:
         raise ParameterError(f"seed is {seed}: give 0 or more.")
@@ -77,7 +136,13 @@ def randomised(net: Net, names: Sequence[str], seed: int = 0) -> Net:
                 f"there is no layer {name!r} with weights: use {', '.join(known)}."
             )
         chosen |= inside
-    fresh = copy.deepcopy(net)
+    try:
+        fresh = copy.deepcopy(net)
+    except RuntimeError as error:  # a weight that a hook computed in the last call, with its graph
+        raise ParameterError(
+            f"the network cannot be copied ({str(error).split('. ')[0].rstrip('.')}): call it once "
+            "under torch.no_grad() first."
+        ) from error
     for place, name in enumerate(known):
         if name in chosen:
             _redraw(fresh.get_submodule(name), name, np.random.SeedSequence([seed, place]))
@@ -85,16 +150,62 @@ def randomised(net: Net, names: Sequence[str], seed: int = 0) -> Net:
 
 
 def _redraw(layer: nn.Module, name: str, seed: np.random.SeedSequence) -> None:
+    """Draw all numbers of a layer anew; refuse where one would be left."""
+    _make_plain(layer)
     draw = copy.deepcopy(layer).cpu()  # so that the weights do not depend on the device
+    own = _own(draw)
     if not callable(getattr(draw, "reset_parameters", None)):
         raise ParameterError(
-            f"layer {name!r} is a {type(layer).__name__}, which has no reset_parameters: give it "
-            "one that draws new weights."
+            f"layer {name!r} is a {type(layer).__name__}, whose {', '.join(own)} no "
+            "reset_parameters draws: give it one, or register a constant buffer with "
+            "persistent=False."
         )
+    with torch.no_grad():
+        for value in own.values():  # whatever still has these values afterwards was not drawn
+            value.fill_(float("nan") if value.is_floating_point() else _UNDRAWN)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(int(seed.generate_state(1, np.uint64)[0] >> 1))
         draw.reset_parameters()  # type: ignore[operator]
-    layer.load_state_dict(draw.state_dict())
+    left = [
+        each
+        for each, value in _own(draw).items()
+        if bool((value.isnan() if value.is_floating_point() else value == _UNDRAWN).any())
+    ]
+    if left:
+        raise ParameterError(
+            f"layer {name!r} is a {type(layer).__name__} whose reset_parameters does not draw "
+            f"{', '.join(left)}, so trained numbers would be left: let it draw them."
+        )
+    with torch.no_grad():
+        for each, value in _own(layer).items():
+            value.copy_(_own(draw)[each])
+
+
+_UNDRAWN = 101  # fits all integers, and no counter begins here
+
+
+def _make_plain(layer: nn.Module) -> None:
+    """Take weight norm, spectral norm, pruning and parametrizations out, keeping the weight."""
+    for hook in [*layer._forward_pre_hooks.values()]:
+        if isinstance(hook, WeightNorm):
+            nn.utils.remove_weight_norm(layer, hook.name)
+        elif isinstance(hook, SpectralNorm):
+            nn.utils.remove_spectral_norm(layer, hook.name)
+        elif isinstance(hook, prune.BasePruningMethod):
+            prune.remove(layer, hook._tensor_name)
+    if parametrize.is_parametrized(layer):
+        # torch's own removal changes the class, which copies of a parametrized layer share.
+        originals = cast("nn.ModuleDict", layer.parametrizations)
+        values = {name: (getattr(layer, name), each) for name, each in originals.items()}
+        del layer.parametrizations
+        layer.__class__ = parametrize.type_before_parametrizations(layer)
+        for name, (value, each) in values.items():
+            if isinstance(
+                getattr(each, "original", getattr(each, "original0", None)), nn.Parameter
+            ):
+                layer.register_parameter(name, nn.Parameter(value.detach().clone()))
+            else:
+                layer.register_buffer(name, value.detach().clone())
 
 
 def cascade(net: Net, seed: int = 0) -> Iterator[tuple[str, Net]]:
@@ -154,7 +265,7 @@ def class_sensitivity(
     net: Callable[[Tensor], Any],
     x: Tensor,
     targets: Sequence[int],
-    method: Method = "guided",
+    method: Method | Attribution = "guided",
     similarity: Similarity = cosine,
 ) -> NDArray[np.float64]:
     """How alike the relevances of `targets` are for the same input: (..., targets, targets).
@@ -229,10 +340,10 @@ def keep(x: Tensor, kept: Array, domain: Domain = "time") -> Tensor:
 
 
 def deletion(
-    net: Callable[[Tensor], Tensor],
+    net: Callable[[Tensor], Any],
     x: Tensor,
     importance: Array,
-    target: int | Tensor | None = None,
+    target: Target = None,
     domain: Domain = "time",
     *,
     steps: int | None = None,
@@ -254,10 +365,10 @@ def deletion(
 
 
 def insertion(
-    net: Callable[[Tensor], Tensor],
+    net: Callable[[Tensor], Any],
     x: Tensor,
     importance: Array,
-    target: int | Tensor | None = None,
+    target: Target = None,
     domain: Domain = "time",
     *,
     steps: int | None = None,
@@ -272,10 +383,10 @@ def insertion(
 
 
 def _curve(
-    net: Callable[[Tensor], Tensor],
+    net: Callable[[Tensor], Any],
     x: Tensor,
     importance: Array,
-    target: int | Tensor | None,
+    target: Target,
     domain: Domain,
     steps: int | None,
     batch_size: int,
@@ -306,10 +417,10 @@ def area(curve: Curve) -> NDArray[np.float64]:
 
 
 def occlusion(
-    net: Callable[[Tensor], Tensor],
+    net: Callable[[Tensor], Any],
     x: Tensor,
     units: int,
-    target: int | Tensor | None = None,
+    target: Target = None,
     domain: Domain = "time",
     *,
     batch_size: int = 256,
@@ -327,38 +438,33 @@ def occlusion(
 
 
 def _scores(
-    net: Callable[[Tensor], Tensor],
+    net: Callable[[Tensor], Any],
     x: Tensor,
     kept: NDArray[np.bool_],
-    target: int | Tensor | None,
+    target: Target,
     domain: Domain,
     batch_size: int,
 ) -> NDArray[np.float64]:
     """Score of every item under every mask, (..., masks), for masks (..., masks, units)."""
     items, masks = x.shape[:-1], kept.shape[-2]
     flat, rows = x.reshape(-1, x.shape[-1]), kept.reshape(-1, masks, kept.shape[-1])
-    with torch.no_grad():
-        if target is None:
-            index = net(flat).argmax(dim=-1)
-        elif isinstance(target, Tensor):
-            if target.shape != items:
-                raise ParameterError(
-                    f"target has shape {tuple(target.shape)}: give one class for each item, shape "
-                    f"{tuple(items)}."
-                )
-            index = target.reshape(-1).to(x.device, torch.int64)
-        else:
-            index = torch.full((len(flat),), int(target), device=x.device)
-        found = []
-        for item, mask, chosen in zip(flat, rows, index, strict=True):
-            for i in range(0, masks, batch_size):
-                scores = net(keep(item, mask[i : i + batch_size], domain))
-                if not 0 <= int(chosen) < scores.shape[-1]:
-                    raise ParameterError(
-                        f"target {int(chosen)} is not one of the network's {scores.shape[-1]} "
-                        "classes."
-                    )
-                found.append(scores[:, chosen].double().cpu().numpy())
+    if isinstance(target, Tensor):
+        if target.shape[: len(items)] != items:
+            raise ParameterError(
+                f"target has shape {tuple(target.shape)}: give one class for each item, shape "
+                f"{tuple(items)}."
+            )
+        fixed: Target = target.reshape(len(flat), *target.shape[len(items) :])
+    else:
+        fixed = winning(net, flat, target)
+    found = []
+    for number, (item, mask) in enumerate(zip(flat, rows, strict=True)):
+        for i in range(0, masks, batch_size):
+            some = keep(item, mask[i : i + batch_size], domain)
+            wanted: Target = fixed
+            if isinstance(fixed, Tensor):
+                wanted = fixed[number].expand(len(some), *fixed[number].shape)
+            found.append(score(net, some, wanted).double().cpu().numpy())
     return np.concatenate(found).reshape(*items, masks)
 
 

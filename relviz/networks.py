@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from relviz._errors import ParameterError
+from relviz._layers import said
 from relviz.audio import SAMPLE_RATE
 
 
@@ -133,6 +134,8 @@ class ChannelsLast(nn.Conv1d):
     benchmarks/relevance.py.
     """
 
+    _quiet = True
+
     def forward(self, x: Tensor) -> Tensor:
         if self.in_channels == 1:
             frames = x[:, 0].unfold(-1, self.kernel_size[0], self.stride[0])
@@ -146,6 +149,8 @@ class RawWaveformCNN(nn.Module):
 
     Any leading shape is allowed, (window,) too. Raises ValueError for another window length.
     """
+
+    _quiet = True  # a call draws nothing and moves nothing, so relevance need not watch it
 
     def __init__(self, architecture: Architecture, classes: int) -> None:
         super().__init__()
@@ -192,32 +197,69 @@ class RawWaveformCNN(nn.Module):
 class Until(nn.Module):
     """A network up to one of its layers, as a network of its own: what that layer says.
 
-    layer: "conv1", "relu1" (after pooling and ReLU), "conv2", ..., "hidden" (after its ReLU) or
-    "scores". (..., window) samples to (..., channels, positions) for layers that slide over time,
-    (..., units) for the last two. Shares its weights with `net`.
-    Raises ValueError for a layer that the network does not have.
+    Parameters
+    ----------
+    net : nn.Module
+        Any network; its weights are shared, and it is left as it is.
+    layer : str
+        A name out of `net.named_modules()`, such as "features.3"; for a `RawWaveformCNN` also
+        "conv1", "relu1" (after pooling and ReLU), "conv2", ..., "hidden" (after its ReLU) or
+        "scores".
+
+    Attributes
+    ----------
+    window : int or None
+        Input length that the network says it hears, in samples.
+
+    Raises
+    ------
+    ParameterError
+        For a layer that the network does not have.
+
+    Notes
+    -----
+    What a hidden unit listens to is the relevance for a target that picks it from what its layer
+    says, as in `relviz.relevance(Until(net, "relu2"), x, lambda said: said[..., 7, 3])`. Leading
+    dimensions of a `RawWaveformCNN`'s input are kept: (..., window) samples to (..., channels,
+    positions) for layers that slide over time, (..., units) for "hidden" and "scores". Explained in
+    chapter 11 of the book.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from relviz import networks
+    >>> net = networks.build(networks.PHONE_CNN, classes=40, seed=0)
+    >>> networks.Until(net, "relu1")(torch.zeros(2, net.window)).shape
+    torch.Size([2, 80, 132])
     """
 
-    def __init__(self, net: RawWaveformCNN, layer: str) -> None:
+    def __init__(self, net: nn.Module, layer: str) -> None:
         super().__init__()
-        depths = {"hidden": 2, "scores": 3}
-        for i in range(len(net.architecture.convs)):
-            depths |= {f"conv{i + 1}": 3 * i + 1, f"relu{i + 1}": 3 * i + 3}
-        if layer not in depths:
+        self.net = net
+        self.window: int | None = getattr(net, "window", None)
+        self.layer = _aliases(net).get(layer, layer)
+        names = [name for name, _ in net.named_modules() if name]
+        if self.layer not in names:
             raise ParameterError(
-                f"there is no layer {layer!r}: use one of {', '.join(sorted(depths))}."
+                f"there is no layer {layer!r}: use one of {', '.join([*_aliases(net), *names])}."
             )
-        self.window, self.layer = net.window, layer
-        modules = list(net.features)
-        if layer in ("hidden", "scores"):
-            modules += list(net.classifier)[: depths[layer]]
-        else:
-            modules = modules[: depths[layer]]
-        self.part = nn.Sequential(*modules)
+        self.train(net.training)
 
-    def forward(self, x: Tensor) -> Tensor:
-        said = self.part(x.reshape(prod(x.shape[:-1]), 1, self.window))
-        return said.reshape(*x.shape[:-1], *said.shape[1:])
+    def forward(self, *inputs: Tensor) -> Tensor:
+        found = said(self.net, self.layer, *inputs)
+        if isinstance(self.net, RawWaveformCNN):  # its layers know one leading dimension
+            return found.reshape(*inputs[0].shape[:-1], *found.shape[1:])
+        return found
+
+
+def _aliases(net: nn.Module) -> dict[str, str]:
+    """The names that Table 1 gives to layers of a `RawWaveformCNN`."""
+    if not isinstance(net, RawWaveformCNN):
+        return {}
+    found: dict[str, str] = {}
+    for i in range(len(net.architecture.convs)):
+        found |= {f"conv{i + 1}": f"features.{3 * i}", f"relu{i + 1}": f"features.{3 * i + 2}"}
+    return found | {"hidden": "classifier.1", "scores": "classifier.2"}
 
 
 def build(architecture: Architecture, classes: int, seed: int | None = None) -> RawWaveformCNN:

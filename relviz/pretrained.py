@@ -49,6 +49,8 @@ class Metadata:
 class TrainedCNN(RawWaveformCNN):
     """A network of Table 1 that knows its classes and its history, in `metadata`."""
 
+    _quiet = True
+
     def __init__(self, architecture: Architecture, metadata: Metadata) -> None:
         super().__init__(architecture, len(metadata.classes))
         self.metadata = metadata

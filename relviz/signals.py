@@ -12,7 +12,7 @@ signal and cancels the images. Hence the default hop of 97 samples, a prime.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import gcd
 from typing import Any, Literal, get_args
 
@@ -23,12 +23,21 @@ from torch import Tensor, nn
 
 from relviz import audio
 from relviz._errors import ParameterError
-from relviz.backprop import Method, Target, relevance
+from relviz.attributions import Attribution, Method, relevance
+from relviz.backprop import Target
+
+__all__ = [
+    "Normalise",
+    "Scale",
+    "batches",
+    "normalisation",
+    "relevance_signal",
+    "standardise",
+    "stride",
+]
 
 Normalise = Literal["window", "utterance", "none"]
 Scale = Literal["rms", "none"]
-Attribution = Callable[[Callable[[Tensor], Any], Tensor, Target], Tensor]
-"""Any other method: from a network, windows (batch, window) and a target to their relevance."""
 
 
 def relevance_signal(
@@ -39,34 +48,75 @@ def relevance_signal(
     target: Target = None,
     method: Method | Attribution = "guided",
     window: int | None = None,
-    normalise: Normalise = "window",
+    normalise: Normalise | None = None,
     scale: Scale = "rms",
     centres: tuple[int, int] | None = None,
     batch_size: int = 64,
     progress: bool = False,
 ) -> NDArray[np.float64]:
-    """Relevance of every sample of an utterance, averaged over windows `hop_length` samples apart.
+    """Return the relevance of every sample of an utterance, averaged over shifted windows.
 
-    net: any torch callable from (batch, window) samples to (batch, classes) scores.
-    wave: (samples,) floating point, at the rate the network was trained on.
-    hop_length: samples between windows; it should share no factor with the network's stride.
-    target: as in `relevance` (None: the winning class of each window); not a tensor.
-    method: as in `relevance`, or a function (net, windows, target) -> relevance of the windows'
-        shape, such as another library's.
-    window: samples the network hears; None takes `net.window`.
-    normalise: what each window goes through before the network, as in its training: "window" (zero
-        mean and unit variance in each window), "utterance" (over all of `wave`) or "none".
-    scale: "rms" gives every window's relevance unit RMS, so that no window speaks louder because
-        its score is steeper; "none" leaves the gradients as they are.
-    centres: (first, last), both in samples and included: only windows centred there are used, from
+    Parameters
+    ----------
+    net : callable
+        From (batch, window) samples to scores; see `relviz.relevance`.
+    wave : array_like, (samples,)
+        Floating point, at the rate the network was trained on.
+    hop_length : int
+        Samples between windows; it should share no factor with the network's stride.
+    target : None, int, str, tuple or callable
+        As in `relviz.relevance` (None: the winning class of each window); not a tensor.
+    method : str or callable
+        As in `relviz.relevance`, another library's too.
+    window : int, optional
+        Samples the network hears; None takes `net.window`.
+    normalise : {"window", "utterance", "none"}, optional
+        What each window goes through before the network: zero mean and unit variance in each
+        window, over all of `wave`, or nothing. None follows `net.metadata.normalise`, and takes
+        "window" for a network that does not say.
+    scale : {"rms", "none"}
+        "rms" gives every window's relevance unit RMS, so that no window speaks louder because its
+        score is steeper; "none" leaves the gradients as they are.
+    centres : tuple of int, optional
+        (first, last), both in samples and included: only windows centred there are used, from
         `first` on; None covers the utterance. A single window is `centres=(c, c)`.
-    progress: show a bar.
-    Returns (samples,) float64, each sample divided by the number of windows that cover it, 0 where
-    none does. Windows that reach over the ends are filled with zeros.
-    Raises ValueError for parameters that cannot be right and AudioError for a wave that is silent,
-    not finite or shorter than a window; warns once for a hop_length that shares a factor
-    with the stride.
-    Source: Muckenhirn et al. (2019), section 3.2 (one window); the average over shifts is ours.
+    batch_size : int
+        Windows at a time.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    ndarray, (samples,), float64
+        Each sample's sum divided by the number of windows that cover it, 0 where none does. Windows
+        that reach over the ends are filled with zeros.
+
+    Raises
+    ------
+    ParameterError
+        For parameters that cannot be right, and for relevance that is NaN or infinite.
+    AudioError
+        For a wave that is silent, not finite or shorter than a window.
+
+    Warns
+    -----
+    UserWarning
+        For a hop_length that shares a factor with the network's stride.
+
+    Notes
+    -----
+    Explained in chapter 4 of the book.
+
+    References
+    ----------
+    Muckenhirn et al. (2019), section 3.2 (one window); the average over shifts is ours.
+
+    Examples
+    --------
+    >>> import numpy as np, relviz
+    >>> wave = np.random.default_rng(0).standard_normal(8000)
+    >>> relviz.relevance_signal(relviz.load("phones"), wave, hop_length=997).shape
+    (8000,)
     """
     length = _window(net, window)
     samples = audio.check(wave, minimum=length)
@@ -74,15 +124,11 @@ def relevance_signal(
         raise ParameterError(
             f"hop_length is {hop_length!r}: give a whole number of samples, 1 or more."
         )
-    if batch_size < 1:
-        raise ParameterError(f"batch_size is {batch_size}: give 1 window or more.")
-    if normalise not in get_args(Normalise):
-        raise ParameterError(f"normalise {normalise!r} is unknown: use window, utterance or none.")
     if scale not in get_args(Scale):
         raise ParameterError(f"scale {scale!r} is unknown: use rms or none.")
     if isinstance(target, Tensor):
         raise ParameterError(
-            "target is a tensor: give one int for all windows, None or a function."
+            "target is a tensor: give one class for all windows, None or a function."
         )
     first, last = centres if centres is not None else (0, len(samples) - 1)
     if not 0 <= first <= last < len(samples):
@@ -92,36 +138,137 @@ def relevance_signal(
     if first + hop_length <= last:
         _warn_aliasing(net, int(hop_length))
 
-    if normalise == "utterance":
-        samples = _standardise(samples)
     starts = np.arange(first, last + 1, hop_length) - length // 2
     before, after = max(0, -starts[0]), max(0, starts[-1] + length - len(samples))
     total = np.zeros(before + len(samples) + after)
     count = np.zeros_like(total)
-    batches = [starts[i : i + batch_size] for i in range(0, len(starts), batch_size)]
-    for batch in _bar(batches, progress):
-        windows = audio.frame(samples, length, batch)
-        if normalise == "window":
-            windows = _standardise(windows)
-        inputs = _like_parameters(net, windows)
-        if callable(method):
-            relevances = method(net, inputs, target)
-            if relevances.shape != inputs.shape:
-                raise ParameterError(
-                    f"the method returned relevance of shape {tuple(relevances.shape)} for windows "
-                    f"of shape {tuple(inputs.shape)}: it must keep the shape."
-                )
-        else:
-            relevances = relevance(net, inputs, target, method)
-        rows = relevances.detach().double().cpu().numpy()
+    for some, windows in batches(
+        net,
+        samples,
+        starts,
+        window=length,
+        normalise=normalise,
+        batch_size=batch_size,
+        progress=progress,
+    ):
+        rows = relevance(net, windows, target, method).double().cpu().numpy()
         if scale == "rms":
             rms = np.sqrt(np.mean(rows**2, axis=-1, keepdims=True))
             rows = np.divide(rows, rms, out=np.zeros_like(rows), where=rms > 0)
-        for start, row in zip(batch + before, rows, strict=True):
+        for start, row in zip(some + before, rows, strict=True):
             total[start : start + length] += row
             count[start : start + length] += 1
     average = np.divide(total, count, out=total, where=count > 0)
     return average[before : before + len(samples)]
+
+
+def batches(
+    net: object,
+    wave: NDArray,
+    starts: NDArray[np.int64],
+    *,
+    window: int | None = None,
+    normalise: Normalise | None = None,
+    batch_size: int = 64,
+    progress: bool = False,
+) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+    """Yield the windows of an utterance as a network hears them, some at a time.
+
+    Parameters
+    ----------
+    net : callable
+        Whose windows these are: it says their length, normalisation, dtype and device.
+    wave : ndarray, (samples,)
+        The utterance, as `relviz.audio.check` gives it.
+    starts : ndarray, (windows,), int
+        Where windows begin, in samples; beyond the ends there are zeros.
+    window, normalise, batch_size, progress
+        As in `relevance_signal`.
+
+    Yields
+    ------
+    starts : ndarray, (some,), int
+        Where these windows begin.
+    windows : Tensor, (some, window)
+        Standardised, of the dtype and device of the network's parameters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> wave = np.arange(10, dtype=np.float32)
+    >>> [x.shape for _, x in batches(None, wave, np.array([0, 3, 6]), window=4, batch_size=2)]
+    [torch.Size([2, 4]), torch.Size([1, 4])]
+    """
+    length, how = _window(net, window), normalisation(net, normalise)
+    if batch_size < 1:
+        raise ParameterError(f"batch_size is {batch_size}: give 1 window or more.")
+    if how == "utterance":
+        wave = standardise(torch.from_numpy(np.array(wave))).numpy()
+    parts = [starts[i : i + batch_size] for i in range(0, len(starts), batch_size)]
+    for part in _bar(parts, progress):
+        windows = torch.from_numpy(audio.frame(wave, length, part))
+        if how == "window":
+            windows = standardise(windows)
+        yield part, _like_parameters(net, windows)
+
+
+def normalisation(net: object, normalise: Normalise | None = None) -> Normalise:
+    """Return what a network's windows go through: what is asked for, or what the network says.
+
+    Parameters
+    ----------
+    net : callable
+        Asked for `net.metadata.normalise` when `normalise` is None.
+    normalise : {"window", "utterance", "none"}, optional
+        What is asked for.
+
+    Returns
+    -------
+    {"window", "utterance", "none"}
+        "window" if nobody says anything.
+
+    Raises
+    ------
+    ParameterError
+        For any other.
+
+    Examples
+    --------
+    >>> normalisation(None)
+    'window'
+    """
+    how: Any = normalise or getattr(getattr(net, "metadata", None), "normalise", "window")
+    if how not in get_args(Normalise):
+        raise ParameterError(f"normalise {how!r} is unknown: use window, utterance or none.")
+    found: Normalise = how
+    return found
+
+
+def standardise(windows: Tensor) -> Tensor:
+    """Return windows with zero mean and unit variance along the last axis; constant ones become 0.
+
+    Parameters
+    ----------
+    windows : Tensor, (..., samples)
+        Floating point.
+
+    Returns
+    -------
+    Tensor, (..., samples)
+        Of the same dtype, on the same device. Sums are taken in float64, so that an offset a
+        thousand times the signal costs nothing.
+
+    Examples
+    --------
+    >>> import torch
+    >>> standardise(torch.tensor([[1.0, 3.0], [5.0, 5.0]]))
+    tensor([[-1.,  1.],
+            [ 0.,  0.]])
+    """
+    centred = windows - windows.mean(dim=-1, keepdim=True, dtype=torch.float64)
+    deviation = centred.square().mean(dim=-1, keepdim=True).sqrt()
+    scaled = centred / torch.where(deviation > 0, deviation, 1.0)
+    return scaled.to(windows.dtype)
 
 
 def stride(net: object) -> int:
@@ -171,21 +318,12 @@ def _warn_aliasing(net: object, hop_length: int) -> None:
         )
 
 
-def _standardise(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Zero mean, unit variance along the last axis; constant windows become 0."""
-    centred = windows - windows.mean(axis=-1, keepdims=True, dtype=np.float64)
-    deviation = centred.std(axis=-1, keepdims=True)
-    scaled = np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 0)
-    return scaled.astype(np.float32)
-
-
-def _like_parameters(net: object, windows: NDArray[np.float32]) -> Tensor:
-    """The windows as a tensor of the dtype and device of the network's parameters."""
-    tensor = torch.from_numpy(windows)
+def _like_parameters(net: object, windows: Tensor) -> Tensor:
+    """Windows in the dtype and on the device of the network's parameters."""
     parameters = net.parameters() if isinstance(net, nn.Module) else iter(())
     for parameter in parameters:
-        return tensor.to(parameter.device, parameter.dtype)
-    return tensor
+        return windows.to(parameter.device, parameter.dtype)
+    return windows
 
 
 def _bar(batches: list[NDArray], progress: bool) -> Any:

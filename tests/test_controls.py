@@ -116,7 +116,7 @@ def test_randomised_refuses():
             super().__init__()
             self.factor = nn.Parameter(torch.ones(1))
 
-    with pytest.raises(ValueError, match=r"layer '0' is a Scale, which has no reset_parameters"):
+    with pytest.raises(ValueError, match=r"layer '0' is a Scale, whose factor no reset_parameters"):
         controls.randomised(nn.Sequential(Scale()), ["0"])
 
 
@@ -369,3 +369,142 @@ def test_interventions_refuse(linear):
         controls.occlusion(linear, x, 14, 0, "frequency")
     with pytest.raises(ValueError, match="domain 'cepstrum' is unknown: use time or frequency"):
         controls.energy(x, 4, "cepstrum")
+
+
+class Gain(nn.Linear):
+    """A layer with a parameter of its own, which `nn.Linear.reset_parameters` does not know."""
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.gain = nn.Parameter(torch.ones(sizes[1]))
+
+    def forward(self, x):
+        return super().forward(x) * self.gain
+
+
+class Whole(Gain):
+    """The same, drawing everything."""
+
+    def reset_parameters(self):
+        super().reset_parameters()
+        if hasattr(self, "gain"):
+            nn.init.normal_(self.gain)
+
+
+REPARAMETRISED = {
+    "plain": lambda layer: layer,
+    "weight_norm": nn.utils.weight_norm,
+    "parametrizations.weight_norm": nn.utils.parametrizations.weight_norm,
+    "spectral_norm": nn.utils.spectral_norm,
+    "parametrizations.spectral_norm": nn.utils.parametrizations.spectral_norm,
+    "orthogonal": nn.utils.parametrizations.orthogonal,
+    "pruned": lambda layer: nn.utils.prune.l1_unstructured(layer, "weight", 0.5),
+    "pruned twice": lambda layer: nn.utils.prune.random_unstructured(
+        nn.utils.prune.l1_unstructured(layer, "weight", 0.5), "weight", 0.2
+    ),
+    "whole": lambda layer: Whole(6, 6),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+@pytest.mark.parametrize("kind", REPARAMETRISED)
+def test_no_trained_number_is_left_in_a_reparametrised_layer(kind):
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        REPARAMETRISED[kind](nn.Linear(6, 6)), nn.ReLU(), REPARAMETRISED[kind](nn.Linear(6, 6))
+    )
+    net = net.eval().requires_grad_(False)
+    x = torch.randn(4, 6)
+    before = net(x)
+    fresh = controls.randomised(net, controls.layers(net), seed=1)
+    trained = torch.cat([each.flatten() for each in net.state_dict().values()])
+    for name, value in fresh.state_dict().items():
+        assert not torch.isin(value, trained).any(), name
+    assert controls.layers(net) == ("0", "2")
+    assert torch.equal(net(x), before) and not torch.equal(fresh(x), before)
+    again = controls.randomised(net, ["2"], seed=1)
+    assert torch.equal(again[0](x), net[0](x)) and torch.equal(again[2].weight, fresh[2].weight)
+
+
+def test_batch_statistics_without_parameters_are_layers_too():
+    net = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4, affine=False))
+    net[1].running_mean.fill_(3.0)
+    net[1].num_batches_tracked.fill_(7)
+    assert controls.layers(net) == ("0", "1")
+    fresh = controls.randomised(net, ["1"])
+    assert fresh[1].running_mean.tolist() == [0.0] * 4 and fresh[1].num_batches_tracked == 0
+
+
+class Constant(nn.Module):
+    def __init__(self, persistent):
+        super().__init__()
+        self.register_buffer("taper", torch.hann_window(6), persistent=persistent)
+
+    def forward(self, x):
+        return x * self.taper
+
+
+def test_what_would_be_left_is_refused_with_the_way_out():
+    with pytest.raises(ValueError, match=r"layer '0' is a Gain whose .* does not draw gain, so"):
+        controls.randomised(nn.Sequential(Gain(6, 3)), ["0"])
+    with pytest.raises(ValueError, match=r"taper no reset_parameters draws.*persistent=False"):
+        controls.randomised(nn.Sequential(Constant(True)), ["0"])
+    assert controls.layers(nn.Sequential(Constant(False), nn.Linear(6, 2))) == ("1",)
+    with_graph = nn.Sequential(nn.Linear(6, 3))
+    with_graph[0].kept = with_graph[0].weight * 2
+    with pytest.raises(ValueError, match=r"cannot be copied .* call it once under torch.no_grad"):
+        controls.randomised(with_graph, ["0"])
+
+
+def test_controls_of_frames_sum_them_as_relevance_does():
+    torch.manual_seed(0)
+    convolution, out = nn.Conv1d(1, 5, 3), nn.Linear(5, 4)
+
+    def net(x):
+        return out(torch.relu(convolution(x[:, None])).mT)
+
+    x = torch.randn(2, 12)
+    with torch.no_grad():
+        silent = x.clone()
+        silent[:, 6:] = 0
+        lost = net(x) - net(silent)
+    for target, expected in (
+        (1, lost[..., 1].sum(-1)),
+        ((4, 1), lost[:, 4, 1]),
+        (lambda scores: scores[:, 4, 1], lost[:, 4, 1]),
+        (torch.full((2, 10), 1), lost[..., 1].sum(-1)),
+    ):
+        found = controls.occlusion(net, x, 2, target)[:, 1]
+        np.testing.assert_allclose(found, expected.numpy(), atol=1e-6)
+        curve = controls.deletion(net, x, np.tile([0.0, 1.0], (2, 1)), target)
+        np.testing.assert_allclose(curve.score[:, 0] - curve.score[:, 1], found, atol=1e-6)
+    best = net(x).argmax(-1)
+    np.testing.assert_allclose(
+        controls.occlusion(net, x, 2), controls.occlusion(net, x, 2, best), atol=1e-6
+    )
+
+
+ODD = {
+    r"returns \d scores for x of shape \(\d, 12\), one an item": lambda x: x.sum(1),
+    "returns a tuple, not a tensor of class scores": lambda x: (x, 0),
+    "returns a dict, not a tensor of class scores": lambda x: {"logits": x},
+    "scores are torch.complex64": lambda x: x * 1j,
+}
+
+
+@pytest.mark.parametrize("message", ODD)
+def test_odd_scores_are_refused_alike_everywhere(message):
+    net, x = ODD[message], torch.randn(2, 12)
+    wave = np.random.default_rng(0).standard_normal(60)
+    for target in (None, 0):
+        for call in (
+            lambda target=target: relviz.relevance(net, x, target, "gradient"),
+            lambda target=target: controls.occlusion(net, x, 2, target),
+            lambda target=target: controls.insertion(net, x, controls.energy(x, 2), target),
+        ):
+            with pytest.raises(relviz.RelvizError, match=message):
+                call()
+    tuples = {"a tuple": lambda x: (x, 0), "a dict": lambda x: {"logits": x}}
+    for kind, odd in tuples.items():
+        with pytest.raises(relviz.RelvizError, match=f"returns {kind}, not a tensor"):
+            relviz.relevance_signal(odd, wave, 7, window=12)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+import relviz
 from relviz import networks
 from relviz.networks import PHONE_CNN, SPEAKER_CNN, Architecture, Conv
 
@@ -161,10 +162,23 @@ def test_until_gives_each_layer_in_turn():
             torch.testing.assert_close(part(x[1]), value[1])  # any leading shape
         torch.testing.assert_close(networks.Until(net, "scores")(x), net(x))
     assert networks.Until(net, "relu1").window == 200
-    assert networks.Until(net, "relu1").part[0] is net.features[0]  # its weights, not a copy
+    assert networks.Until(net, "relu1").net is net  # its weights, not a copy
+
+
+def test_until_of_any_network_and_its_units():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)).eval()
+    x = torch.randn(4, 6)
+    part = networks.Until(net, "1")
+    torch.testing.assert_close(part(x), net[1](net[0](x)))
+    unit = relviz.relevance(part, x, lambda said: said[:, 2])
+    torch.testing.assert_close(unit, net[0].weight[2].detach() * (part(x)[:, 2:3] > 0))
+    assert not net[1]._forward_hooks
 
 
 def test_until_refuses_a_layer_that_is_not_there():
     net = networks.build(SPEAKER_CNN, classes=3, seed=0)
-    with pytest.raises(ValueError, match="there is no layer 'relu3': use one of conv1, conv2, hid"):
+    with pytest.raises(
+        ValueError, match="there is no layer 'relu3': use one of conv1, relu1, conv2, re"
+    ):
         networks.Until(net, "relu3")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from relviz import audio, backprop, networks, signals
+from relviz import attributions, audio, networks, signals
 
 RATE = 16000
 
@@ -51,7 +51,7 @@ def test_overlap_add_written_out(normalise, scale, centres):
         piece[inside] = x[where[inside]]
         if normalise == "window":
             piece = (piece - piece.mean()) / piece.std()
-        r = backprop.relevance(net, torch.tensor(piece, dtype=torch.float32)[None])[0].numpy()
+        r = attributions.relevance(net, torch.tensor(piece, dtype=torch.float32)[None])[0].numpy()
         r = r.astype(np.float64)
         if scale == "rms":
             r = r / np.sqrt((r**2).mean())
@@ -67,7 +67,7 @@ def test_one_window_is_the_relevance_of_that_window():
     found = signals.relevance_signal(
         net, wave, centres=(3000, 3000), normalise="none", scale="none", method="gradient", target=2
     )
-    expected = backprop.relevance(net, torch.tensor(wave[1000:5000]), 2, "gradient").numpy()
+    expected = attributions.relevance(net, torch.tensor(wave[1000:5000]), 2, "gradient").numpy()
     np.testing.assert_allclose(found[1000:5000], expected, rtol=1e-5, atol=1e-9)
     assert not found[:1000].any() and not found[5000:].any()
 
@@ -166,7 +166,7 @@ def test_any_other_method_is_overlap_added_alike():
 
 
 def test_a_method_that_changes_the_shape_is_refused():
-    message = r"relevance of shape \(3,\) for windows of shape \(3, 40\): it must keep the shape"
+    message = r"relevance of shape \(3,\) for x of shape \(3, 40\): it must keep the shape"
     with pytest.raises(ValueError, match=message):
         signals.relevance_signal(
             tiny(), tone(200), window=40, method=lambda net, windows, target: windows.sum(-1)
@@ -182,7 +182,7 @@ REFUSED = {
     "normalise 'all' is unknown: use window, utterance or none": dict(normalise="all"),
     "batch_size is 0: give 1 window or more": dict(batch_size=0),
     "scale 'max' is unknown: use rms or none": dict(scale="max"),
-    "target is a tensor: give one int": dict(target=torch.ones(3)),
+    "target is a tensor: give one class": dict(target=torch.ones(3)),
     r"centres \(50, 20\) do not lie in order": dict(centres=(50, 20)),
     r"centres \(0, 200\) do not lie in order within the 200": dict(centres=(0, 200)),
     "does not say how many samples it hears: pass window=": dict(window=None),

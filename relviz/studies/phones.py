@@ -31,12 +31,12 @@ from relviz.corpora import (
 )
 from relviz.networks import RawWaveformCNN
 from relviz.pretrained import TrainedCNN
-from relviz.signals import Normalise
+from relviz.signals import Normalise, batches
 
 __all__ = [
     "GROUPS",
+    "HOP_LENGTH",
     "PAPER",
-    "STEP",
     "VOICES",
     "Speech",
     "agreement",
@@ -54,7 +54,7 @@ __all__ = [
     "voices",
 ]
 
-STEP = SAMPLE_RATE // 100
+HOP_LENGTH = SAMPLE_RATE // 100
 """Samples from one frame to the next: 10 ms."""
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -244,7 +244,7 @@ def posteriors(
     net: RawWaveformCNN,
     wave: ArrayLike,
     *,
-    step: int = STEP,
+    hop_length: int = HOP_LENGTH,
     normalise: Normalise | None = None,
     batch_size: int = 256,
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
@@ -256,12 +256,11 @@ def posteriors(
         Any network of windows.
     wave : array_like, (samples,)
         At 16 kHz.
-    step : int
-        Samples: windows are centred on samples step // 2, step + step // 2, ...; beyond the ends
-        there are zeros.
+    hop_length : int
+        Samples from window to window: they are centred on samples hop_length // 2, hop_length +
+        hop_length // 2, ...; beyond the ends there are zeros.
     normalise : str, optional
-        As in `relviz.relevance_signal`; None, as the network was trained, if its metadata say so,
-        else per window.
+        As in `relviz.relevance_signal`.
     batch_size : int
         Windows at a time.
 
@@ -277,7 +276,7 @@ def posteriors(
     AudioError
         For a wave that `relviz.audio.check` refuses.
     ParameterError
-        For a step or batch below 1.
+        For a hop_length or batch below 1.
 
     Notes
     -----
@@ -291,25 +290,16 @@ def posteriors(
     >>> times[:2], probabilities.shape
     (array([0.005, 0.015]), (50, 40))
     """
-    if step < 1 or batch_size < 1:
-        raise ParameterError(f"step is {step} and batch_size {batch_size}: give 1 or more.")
-    if normalise is None:
-        normalise = net.metadata.normalise if isinstance(net, TrainedCNN) else "window"
-    samples = audio.check(wave).astype(np.float64)
-    if normalise == "utterance":
-        samples = (samples - samples.mean()) / samples.std()
-    centres = np.arange(step // 2, len(samples), step)
+    if hop_length < 1:
+        raise ParameterError(f"hop_length is {hop_length}: give 1 sample or more.")
+    samples = audio.check(wave)
+    centres = np.arange(hop_length // 2, len(samples), hop_length)
     rows = []
-    with torch.inference_mode():
-        for first in range(0, len(centres), batch_size):
-            starts = centres[first : first + batch_size] - net.window // 2
-            windows = audio.frame(samples, net.window, starts)
-            if normalise == "window":
-                windows -= windows.mean(axis=-1, keepdims=True)
-                deviation = windows.std(axis=-1, keepdims=True)
-                windows /= np.where(deviation > 0, deviation, 1.0)
-            scores = net(torch.from_numpy(windows.astype(np.float32)))
-            rows.append(scores.softmax(-1).numpy())
+    for _, windows in batches(
+        net, samples, centres - net.window // 2, normalise=normalise, batch_size=batch_size
+    ):
+        with torch.inference_mode():
+            rows.append(net(windows).softmax(-1).cpu().numpy())
     return centres / SAMPLE_RATE, np.concatenate(rows)
 
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from relviz import networks
+from relviz.attributions import Attribution, Method
 from relviz.audio import SAMPLE_RATE
-from relviz.backprop import Method
-from relviz.signals import Attribution, Normalise, relevance_signal
+from relviz.backprop import Target
+from relviz.signals import Normalise, relevance_signal
 
 __all__ = ["Relevance", "SignalFunction", "noise", "original", "standard_signals"]
 
@@ -82,11 +83,10 @@ class Relevance:
         takes the one window that is centred there, as the paper does.
     reach : float
         Seconds.
-    target : int, optional
-        The class to explain; None, the winning one of every window.
+    target : None, int, str, tuple or callable
+        As in `relviz.relevance`; None, the winning one of every window.
     normalise : str, optional
-        As in `relviz.relevance_signal`; None, as the network was trained, if its metadata say so,
-        else per window.
+        As in `relviz.relevance_signal`.
 
     Notes
     -----
@@ -104,7 +104,7 @@ class Relevance:
     method: Method | Attribution = "guided"
     hop_length: int | None = 97
     reach: float = 0.12
-    target: int | None = None
+    target: Target = None
     normalise: Normalise | None = None
 
     def __call__(self, wave: NDArray[np.float32], centre: int) -> NDArray[np.float64]:
@@ -114,7 +114,6 @@ class Relevance:
             # A multiple of the hop below the centre, so that one window is centred on it.
             first = centre - min(reach, centre) // hop_length * hop_length
             centres = (first, min(centre + reach, len(wave) - 1))
-        trained: Normalise = getattr(getattr(self.net, "metadata", None), "normalise", "window")
         return relevance_signal(
             self.net,
             wave,
@@ -122,7 +121,7 @@ class Relevance:
             target=self.target,
             method=self.method,
             centres=centres,
-            normalise=trained if self.normalise is None else self.normalise,
+            normalise=self.normalise,
         )
 
 

@@ -24,7 +24,7 @@ from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import PHONES, store
 from relviz.corpora.speech import Alignment, Utterance, frame_labels
-from relviz.signals import Normalise
+from relviz.signals import Normalise, standardise
 
 __all__ = [
     "GAP",
@@ -138,9 +138,7 @@ class Frames:
         cut = np.lib.stride_tricks.sliding_window_view(self.audio.samples, window)[starts]
         x = torch.from_numpy(cut).to(device).float() / 32768
         if normalise == "window":
-            x -= x.mean(dim=-1, keepdim=True)
-            deviation = x.square().mean(dim=-1, keepdim=True).sqrt()
-            x /= torch.where(deviation > 0, deviation, 1.0)
+            x = standardise(x)
         elif normalise == "utterance":
             number = self.utterances[which]
             place = np.arange(window) + (starts - self.audio.starts[number])[:, None]

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from relviz import audio, pretrained
 from relviz._errors import ParameterError
-from relviz.signals import relevance_signal, stride
+from relviz.signals import batches, relevance_signal, stride
 from relviz.widgets.frame import Explorer, pack, script, style
 
 NETWORKS = ("phones", "speakers")
@@ -136,12 +136,9 @@ class LiveExplorer(Explorer):
     ) -> NDArray[np.float32]:
         """Probabilities of the classes in the windows around samples, (windows, classes)."""
         net = self._networks[network]
-        frames = audio.frame(wave, net.window, centres - net.window // 2).astype(np.float64)
-        frames -= frames.mean(axis=1, keepdims=True)
-        deviation = frames.std(axis=1, keepdims=True)
-        frames = np.divide(frames, deviation, out=np.zeros_like(frames), where=deviation > 0)
+        found = batches(net, wave, centres - net.window // 2, batch_size=len(centres))
         with torch.no_grad():
-            return net(torch.from_numpy(frames.astype(np.float32))).softmax(-1).numpy()
+            return np.concatenate([net(windows).softmax(-1).numpy() for _, windows in found])
 
     def _relevance(
         self, network: str, wave: NDArray[np.float32], hop: int, centres: tuple[int, int] | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import traitlets
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from relviz import acoustics, audio
 from relviz._errors import ParameterError
-from relviz.backprop import Method
+from relviz.attributions import METHODS, Method
 from relviz.corpora import Vowel
 from relviz.signals import relevance_signal, stride
 from relviz.widgets.frame import Explorer, pack, script, style
@@ -84,10 +84,10 @@ class RelevanceExplorer(Explorer):
         pairs = [(each.says, each.talker) for each in recordings]
         if len(set(pairs)) < len(pairs):
             raise ParameterError("two recordings have the same words and talker: name them apart.")
-        unknown = set(methods) - set(get_args(Method))
+        unknown = set(methods) - set(METHODS)
         if unknown:
             raise ParameterError(
-                f"method {min(unknown)!r} is unknown: use one of {', '.join(NAMES)}."
+                f"method {min(unknown)!r} is unknown: use one of {', '.join(METHODS)}."
             )
         self._networks, self._recordings, self._rate = dict(networks), list(recordings), sample_rate
         signals: dict[str, NDArray] = {}
@@ -103,7 +103,7 @@ class RelevanceExplorer(Explorer):
                 {"name": name, "stride": stride(net), "window": getattr(net, "window", 0)}
                 for name, net in networks.items()
             ],
-            "methods": [[method, NAMES[method]] for method in methods],
+            "methods": [[method, NAMES.get(method, method)] for method in methods],
             "hops": [int(hop) for hop in hops],
             "f0": f0,
         }
@@ -140,17 +140,10 @@ class RelevanceExplorer(Explorer):
 
     def _relevance(self, wave: NDArray, name: str, method: Method, hop: int) -> NDArray[np.float64]:
         net = self._networks[name]
-        metadata = getattr(net, "metadata", None)
         with warnings.catch_warnings():
             # the explorer says itself what a hop that shares a factor with the stride does
             warnings.filterwarnings("ignore", message="hop_length .* shares the factor")
-            return relevance_signal(
-                net,
-                wave,
-                hop,
-                method=method,
-                normalise=getattr(metadata, "normalise", "window"),
-            )
+            return relevance_signal(net, wave, hop, method=method)
 
     def _f0(self, wave: NDArray) -> dict[str, Any]:
         times, f0 = acoustics.f0_contour(wave, self._rate)

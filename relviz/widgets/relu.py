@@ -9,7 +9,7 @@ import torch
 import traitlets
 from torch import nn
 
-from relviz import backprop
+from relviz import attributions, backprop
 from relviz.widgets.frame import Explorer, script, style
 
 SHAPES = ((2,), (3, 2), (2, 3), (1, 2))
@@ -68,7 +68,7 @@ class ReluExplorer(Explorer):
             return super().answer(question, buffers)
         net, x = network(question["numbers"])
         found: dict[str, Any] = {
-            method: backprop.relevance(net, x, target=0, method=method).tolist()
-            for method in get_args(backprop.Method)
+            method: attributions.relevance(net, x, target=0, method=method).tolist()
+            for method in get_args(backprop.Rule)
         }
         return {**found, "score": net(x).detach().item()}, []
