@@ -1,9 +1,10 @@
 """How long relevance takes: microseconds a window of 250 ms, and seconds a row of Table 2.
 
-    python benchmarks/relevance.py [--threads N] [--repeats N]
+    python benchmarks/relevance.py [--threads N] [--rounds N]
 
-Medians over repeats, with the fastest and slowest. captum stands beside if it is installed; it is
-no dependency (`pip install --no-deps captum`).
+Calls are interleaved round by round, so that a machine whose speed drifts moves all of them. Ratios
+are to the plain gradient of the same network by `relviz.relevance`; beside it stands autograd
+itself, without any check. captum stands beside if it is installed.
 """
 
 import argparse
@@ -15,49 +16,54 @@ import time
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import relviz
 from relviz import corpora, networks
 from relviz.studies import vowels as study
 
-BATCH = 64
+
+def autograd(net: nn.Module, x: Tensor) -> Tensor:
+    """Gradient of class 0 by autograd and nothing else."""
+    leaf = x.clone().requires_grad_()
+    return torch.autograd.grad(net(leaf)[:, 0].sum(), leaf)[0]
 
 
-def spent(work: Callable[[], object], repeats: int) -> tuple[float, float, float]:
-    """Return median, least and most seconds of one call, after one to warm up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times), min(times), max(times)
-
-
-def windows(repeats: int) -> None:
-    """Time one batch of windows through the phone network."""
-    net = networks.build(networks.PHONE_CNN, classes=40, seed=0)
-    x = torch.randn(BATCH, net.window, generator=torch.Generator().manual_seed(0))
-
-    def forward() -> None:
-        with torch.inference_mode():
-            net(x)
-
-    work: dict[str, Callable[[], object]] = {"forward only": forward}
-    for method in ("gradient", "guided", "deconvnet"):
-        work[f"relviz {method}"] = lambda m=method: relviz.relevance(net, x, 0, m)
+def calls(net: nn.Module, x: Tensor) -> dict[str, Callable[[], object]]:
+    """What is timed, by name; captum last, since it hangs hooks on a network of its own."""
+    work: dict[str, Callable[[], object]] = {
+        "relviz gradient": lambda: relviz.relevance(net, x, 0, "gradient"),
+        "relviz guided": lambda: relviz.relevance(net, x, 0, "guided"),
+        "relviz deconvnet": lambda: relviz.relevance(net, x, 0, "deconvnet"),
+        "autograd": lambda: autograd(net, x),
+    }
     if importlib.util.find_spec("captum"):
-        from captum.attr import GuidedBackprop, Saliency
+        from captum.attr import GuidedBackprop
 
-        guided = GuidedBackprop(net)  # it puts hooks on every module: last
-        plain = Saliency(networks.build(networks.PHONE_CNN, classes=40, seed=0))
-        work["captum gradient"] = lambda: plain.attribute(x.requires_grad_(), 0, abs=False)
-        work["captum guided"] = lambda: guided.attribute(x.requires_grad_(), 0)
-    print(f"microseconds a window, batch {BATCH}, {torch.get_num_threads()} threads")
-    for name, call in work.items():
-        median, least, most = (1e6 * s / BATCH for s in spent(call, repeats))
-        print(f"  {name:18} {median:7.0f}   ({least:.0f} to {most:.0f})")
+        guided = GuidedBackprop(networks.build(networks.PHONE_CNN, classes=40, seed=0))
+        work["captum guided"] = lambda: guided.attribute(x.clone().requires_grad_(), 0)
+    return work
+
+
+def windows(batch: int, rounds: int) -> None:
+    """Time one batch of windows through the phone network, by every method in turn."""
+    net = networks.build(networks.PHONE_CNN, classes=40, seed=0)
+    x = torch.randn(batch, net.window, generator=torch.Generator().manual_seed(0))
+    work = calls(net, x)
+    times: dict[str, list[float]] = {name: [] for name in work}
+    for turn in range(rounds + 3):
+        for name, call in work.items():
+            start = time.perf_counter()
+            call()
+            if turn >= 3:  # the first warm up
+                times[name].append(time.perf_counter() - start)
+    print(f"batch {batch}, {torch.get_num_threads()} threads: ratio, microseconds a window")
+    base = times["relviz gradient"]
+    for name, spent in times.items():
+        ratios = [a / b for a, b in zip(spent, base, strict=True)]
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        microseconds = 1e6 * statistics.median(spent) / batch
+        print(f"  {name:18} {middle:5.2f} ({low:.2f} to {high:.2f}) {microseconds:9.0f}")
 
 
 def rows() -> None:
@@ -76,24 +82,25 @@ def rows() -> None:
         print(f"  {name:18} {time.perf_counter() - start:7.1f}")
 
 
-def importing(repeats: int) -> None:
-    """Time `import relviz` in new processes where torch is loaded already."""
-    code = (
-        "import time, torch; s = time.perf_counter(); import relviz; print(time.perf_counter() - s)"
-    )
-    times = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
-        for _ in range(repeats)
-    ]
-    print(f"import relviz beyond torch's own import: {statistics.median(times):.2f} s")
+def importing(rounds: int) -> None:
+    """Time `import relviz`, and of what relevance needs, in new processes."""
+    for code in ("import relviz", "from relviz import relevance"):
+        timed = f"import time; s = time.perf_counter(); {code}; print(time.perf_counter() - s)"
+        command = [sys.executable, "-c", timed]
+        times = [
+            float(subprocess.run(command, capture_output=True, check=True).stdout)
+            for _ in range(rounds)
+        ]
+        print(f"{code}: {statistics.median(times):.2f} s")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=40)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    importing(options.repeats)
-    windows(options.repeats)
+    importing(5)
+    for size in (1, 16, 64):
+        windows(size, options.rounds)
     rows()
