@@ -6,6 +6,7 @@ sound, HTML and widget state are made again whenever the book is built.
 
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
@@ -28,6 +29,17 @@ def text_only(output: NotebookNode) -> NotebookNode | None:
     return output
 
 
+def joined(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
+    """Join what was printed in pieces: where it is cut depends on how busy the machine is."""
+    found: list[NotebookNode] = []
+    for output in outputs:
+        if found and output.output_type == found[-1].output_type == "stream":
+            found[-1].text += output.text
+        else:
+            found.append(output)
+    return found
+
+
 def clean(notebook: NotebookNode) -> None:
     """Strip an executed notebook of all that is not text or that changes from run to run."""
     notebook.metadata = nbformat.from_dict(
@@ -44,7 +56,7 @@ def clean(notebook: NotebookNode) -> None:
         if cell.cell_type != "code":
             continue
         cell.metadata.pop("execution", None)
-        cell.outputs = [kept for kept in map(text_only, cell.outputs) if kept is not None]
+        cell.outputs = joined(kept for kept in map(text_only, cell.outputs) if kept is not None)
 
 
 def run(path: Path) -> None:
