@@ -32,6 +32,7 @@ _ROOMS = (
     "attributions",
     "audio",
     "backprop",
+    "cli",
     "controls",
     "corpora",
     "export",

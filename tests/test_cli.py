@@ -1,23 +1,176 @@
 """`relviz` on the command line, as a user would type it."""
 
+import shutil
 import subprocess
 import sys
+from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from relviz import __version__, cli
+from relviz._errors import ParameterError
+from relviz.cli import data, evaluate, train
 from relviz.networks import PHONE_CNN, SPEAKER_CNN
 from relviz.studies import vowels as study
+from relviz.training import STANDARD, Recipe
+
+PAGES = (
+    [],
+    ["evaluate"],
+    ["evaluate", "vowels"],
+    ["train"],
+    ["train", "phones"],
+    ["train", "speakers"],
+    ["data"],
+    ["data", "status"],
+    ["data", "fetch"],
+    ["completion"],
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=" ".join)
+def test_help_is_plain_and_fits(page, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.main([*page, "--help"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"Usage: {' '.join(['relviz', *page])}") and printed.err == ""
+    assert printed.out.isascii()  # no boxes, no colours, no curly quotes
+    assert not [line for line in printed.out.splitlines() if len(line) > 80 or line[-1:] == " "]
 
 
 def test_help_teaches(capsys):
-    for arguments in (["--help"], ["evaluate", "vowels", "--help"], ["data", "fetch", "--help"]):
-        with pytest.raises(SystemExit) as done:
-            cli.main(arguments)
-        assert done.value.code == 0
+    for page in PAGES:
+        assert cli.main([*page, "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "examples:" in text and "untrained networks" in text and "goes on with" in text
+    for words in (
+        "Examples:",
+        "--seeds N Untrained networks. (default: 4)",
+        "-o, --output FILE Write every cell to FILE, .csv or .parquet.",
+        "goes on from the last checkpoint",
+        "torchrun",
+        "goes on with what is left",
+        "[aev, mini-librispeech, timit] (required)",
+        "relviz completion bash",
+    ):
+        assert words in text
+
+
+def test_the_recipe_becomes_options_with_its_help_and_the_standards_as_defaults():
+    for name, options in (("phones", train._PHONES), ("speakers", train._SPEAKERS)):
+        page = cli.app["train"][name].assemble_argument_collection(parse_docstring=True)
+        shown = {argument.name: argument.parameter for argument in page}
+        names = {field.name for field in fields(Recipe)} - {"study", "architecture"}
+        assert {field.name for field in fields(options)} == names
+        for field in names:
+            option = shown["--" + field.replace("_", "-")]
+            assert option.help, f"the docstring of Recipe says nothing of {field}"
+            standard = getattr(STANDARD[name], field)
+            assert option.show_default == ("all" if standard is None else str(standard))
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Let nothing be trained; return what would have been."""
+    seen = {}
+
+    def gather(corpus, parts, **where):
+        seen.update(corpus=corpus, parts=parts, **where)
+        return SimpleNamespace(about={"recordings": "none"})
+
+    def run(recipe, data, out, minutes, device, **options):
+        seen.update(recipe=recipe, out=out, minutes=minutes, device=device, **options)
+        return {}
+
+    monkeypatch.setattr(train.sets, "phones", gather)
+    monkeypatch.setattr(train.sets, "speakers", gather)
+    monkeypatch.setattr(train.training, "train", run)
+    return seen
+
+
+def test_what_is_not_given_is_the_standard(trained, tmp_path):
+    assert cli.main(["train", "phones", "--out", str(tmp_path)]) == 0
+    assert trained.pop("recipe") == STANDARD["phones"]
+    assert trained == {
+        "corpus": "librispeech",
+        "parts": ("train-clean-5",),
+        "root": None,
+        "cache": None,
+        "out": tmp_path,
+        "minutes": None,
+        "device": "auto",
+        "progress": True,
+        "resume": True,
+        "snapshots": (),
+    }
+    assert cli.main(["train", "speakers", "--out", str(tmp_path)]) == 0
+    assert trained["recipe"] == STANDARD["speakers"] and trained["parts"] is None
+
+
+def test_every_option_arrives(trained, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    line = "--out=~/run --corpus timit --root ~/TIMIT --cache=~/packed --part a --part b --seed 3"
+    line += " --minutes 2.5 --optimiser sgd --learning-rate 0.01 --device cpu --restart"
+    line += " --snapshots 10 20 --batch-size 8 --subset 7"
+    assert cli.main(["train", "phones", *line.split()]) == 0
+    assert trained.pop("recipe") == replace(
+        STANDARD["phones"],
+        seed=3,
+        optimiser="sgd",
+        learning_rate=0.01,
+        batch_size=8,
+        subset=7,
+    )
+    assert trained == {
+        "corpus": "timit",
+        "parts": ("a", "b"),
+        "root": tmp_path / "TIMIT",
+        "cache": tmp_path / "packed",
+        "out": tmp_path / "run",
+        "minutes": 2.5,
+        "device": "cpu",
+        "progress": True,
+        "resume": False,
+        "snapshots": (10, 20),
+    }
+
+
+def test_the_shuffled_control_is_hindered_by_nothing_but_what_is_given(trained, tmp_path):
+    line = ["train", "phones", "--out", str(tmp_path), "--shuffle-labels"]
+    free = replace(
+        STANDARD["phones"],
+        shuffle_labels=True,
+        subset=5000,
+        weight_decay=0.0,
+        dropout=0.0,
+        speed=0.0,
+    )
+    assert cli.main(line) == 0
+    assert trained["recipe"] == free
+    standard = str(STANDARD["phones"].dropout)
+    assert cli.main([*line, "--dropout", standard, "--subset", "9"]) == 0
+    assert trained["recipe"] == replace(free, subset=9, dropout=STANDARD["phones"].dropout)
+
+
+HEAVY = ("torch", "numpy", "pandas", "scipy", "matplotlib", "librosa", "requests", "relviz.corpora")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["--help", "--version", "evaluate -h", "train -h", "data -h", "completion -h", "nonsense", ""],
+)
+def test_what_answers_at_once_loads_nothing(line):
+    code = f"""import sys; from relviz.cli import main; main({line.split()!r})
+print(*[name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr.splitlines()[-1] == ""
+
+
+def test_corpora_need_no_torch():
+    code = "import sys; from relviz.cli import main; main(['data', 'fetch', '-h'])"
+    code += "; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
 def test_as_an_installed_command():
@@ -25,6 +178,24 @@ def test_as_an_installed_command():
         [sys.executable, "-m", "relviz.cli", "--version"], capture_output=True, text=True
     )
     assert done.returncode == 0 and done.stdout.strip() == f"relviz {__version__}"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_learn_commands_options_and_choices(shell, capsys):
+    assert cli.main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    for word in ("evaluate", "phones", "shuffle-labels", "adamw", "mini-librispeech"):
+        assert word in script
+
+
+def test_bash_completes(tmp_path, capsys):
+    if not shutil.which("bash"):
+        pytest.skip("no bash here")
+    assert cli.main(["completion", "bash"]) == 0
+    script = capsys.readouterr().out
+    script += "COMP_WORDS=(relviz train phones --opt) COMP_CWORD=3; _relviz; echo ${COMPREPLY[@]}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["--optimiser"]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -66,6 +237,8 @@ def test_trained_networks_stand_beside_controls_of_their_own_shape(monkeypatch, 
     capsys.readouterr()
     assert "one at a time" in refused([*few, "phones", "--network", "speakers"], capsys)
     assert "nowhere is not there" in refused([*few, "nowhere"], capsys)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert f"{tmp_path / 'nowhere'} is not there" in refused([*few, "~/nowhere"], capsys)
 
 
 def refused(arguments, capsys):
@@ -83,18 +256,70 @@ def test_refusals_are_one_sentence(monkeypatch, tmp_path, capsys):
     assert "is a folder: name a file" in refused([*vowels, str(tmp_path / "t.csv")], capsys)
     monkeypatch.setenv("RELVIZ_DATA", str(tmp_path / "nowhere"))
     assert "nowhere" in refused(["data", "status"], capsys)
-    with pytest.raises(SystemExit):
-        cli.main(["evaluate", "vowels", "--seeds", "0"])
-    assert "0 is not 1 or more" in capsys.readouterr().err
+    recipe = refused(["train", "phones", "--out", str(tmp_path), "--batch-size", "0"], capsys)
+    assert recipe == "relviz: batch_size is 0: give 1 or more.\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("dat", 'Unknown command "dat". Did you mean "data"?'),
+        ("evaluate vowels --seeds 0", 'Invalid value "0" for --seeds. Must be >= 1; see'),
+        ("evaluate vowels --sedes 3", "Unknown option: --sedes. Did you mean --seeds?"),
+        ("evaluate vowels --no-full", "Unknown option: --no-full."),
+        ("train phones", "--out requires an argument; see relviz train phones --help.\n"),
+        ("train phones run", "--out requires an argument"),
+        ("train phones --out x --optimiser rms", 'Choose from: "adam", "adamw", "sgd"; see'),
+        ("train phones --out x --steps 3 --minutes 1", "exclusive arguments: {--minutes, --steps}"),
+        ("train phones --out x --minutes nan", 'Invalid value "nan" for --minutes.'),
+        ("data fetch all", 'Choose from: "aev", "mini-librispeech", "timit"; see relviz'),
+        ("data status now", "'now' is more than this command takes; see relviz data status"),
+        ("completion tcsh", 'Choose from: "bash", "zsh", "fish"; see relviz completion --help.'),
+    ],
+)
+def test_lines_that_cannot_be_read_are_told_from_refusals(line, answer, capsys):
+    assert cli.main(line.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.startswith("relviz: ") and answer in printed.err
+    assert printed.err.count("\n") == 1 and printed.err.endswith(" --help.\n")
+
+
+@pytest.mark.parametrize("line", [[], ["evaluate"], ["train"], ["data"]])
+def test_a_group_alone_shows_its_page_and_is_no_command(line, capsys):
+    assert cli.main(line) == 2
+    assert "Commands:" in capsys.readouterr().out
+
+
+def test_a_bug_shows_itself(monkeypatch, capsys):
+    def fail(error):
+        def status():
+            raise error
+
+        monkeypatch.setattr(data.registry, "status", status)
+
+    fail(ValueError("a bug"))
+    with pytest.raises(ValueError, match="a bug"):
+        cli.main(["data", "status"])
+    fail(ParameterError("This cannot be."))
+    assert refused(["data", "status"], capsys) == "relviz: This cannot be.\n"
+    fail(PermissionError(13, "Permission denied", "speech"))
+    assert "Permission denied: 'speech'" in refused(["data", "status"], capsys)
 
 
 def test_interrupt(monkeypatch, capsys):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_data_status", stop)
+    monkeypatch.setattr(data.registry, "status", stop)
     assert cli.main(["data", "status"]) == 130
     assert capsys.readouterr().err == "relviz: stopped.\n"
+
+
+def test_what_needs_a_licence_is_not_fetched(capsys):
+    assert refused(["data", "fetch", "timit"], capsys) == (
+        "relviz: TIMIT (Garofolo et al., 1993) is not downloaded, as it needs a licence (LDC93S1, "
+        "from the Linguistic Data Consortium): name the folder of your own copy.\n"
+    )
 
 
 def test_data_status(monkeypatch, tmp_path, capsys):
@@ -111,5 +336,5 @@ def test_a_failed_write_leaves_no_half_table(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", full)
     with pytest.raises(OSError, match="No space"):
-        cli._write(pd.DataFrame({"a": [1]}), tmp_path / "t.csv")
+        evaluate._write(pd.DataFrame({"a": [1]}), tmp_path / "t.csv")
     assert list(tmp_path.iterdir()) == []

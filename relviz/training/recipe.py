@@ -47,8 +47,10 @@ class Recipe:
     optimiser : str
         "adam" and "sgd" (momentum 0.9) add `weight_decay` to the gradient, "adamw" decays the
         weights themselves.
-    learning_rate, weight_decay : float
-        Of the optimiser.
+    learning_rate : float
+        Of the first step.
+    weight_decay : float
+        How much the weights shrink, as the optimiser has it.
     dropout : float
         Probability, of the hidden layer's units.
     speed : float
@@ -68,8 +70,8 @@ class Recipe:
         Train on so many frames only, drawn at random; default, on all.
     shuffle_labels : bool
         The control network: labels permuted among the frames of the subset, trained until it knows
-        `MEMORISED` of them by heart. Its "validation" is on those labels, as nothing else can be
-        learnt from them.
+        99 % of them by heart (`MEMORISED`). Its "validation" is on those labels, as nothing else
+        can be learnt from them.
 
     Raises
     ------

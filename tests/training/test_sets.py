@@ -108,12 +108,3 @@ def test_train_on_the_command_line(study, alone, tmp_path, capsys):
     assert json.loads((out / "recipe.json").read_text())["recipe"]["steps"] == 1
     assert cli.main([*line, "--minutes", "1"]) == 0  # what was measured once stays
     assert torch.get_num_threads() == threads
-
-
-def test_help_teaches(capsys):
-    for study in ("phones", "speakers"):
-        with pytest.raises(SystemExit) as done:
-            cli.main(["train", study, "--help"])
-        assert done.value.code == 0
-    text = " ".join(capsys.readouterr().out.split())
-    assert "goes on from the last checkpoint" in text and "torchrun" in text

@@ -1,0 +1,281 @@
+"""`relviz` on the command line: a thin skin over studies, training and corpora.
+
+The commands are functions in the modules beside this one, named here by their place, so that the
+pages of `relviz`, `relviz train` ... load nothing but this file. Options come from the functions'
+signatures and from the `Recipe` of a training, their help from the docstrings of both.
+
+cyclopts derives them, since it loads a command only when that is chosen, has plain pages with
+examples below, and writes completions for bash, zsh and fish. tyro, which brings less along, draws
+boxes even into pipes and has neither examples below the options nor `--version`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
+
+from relviz import __version__
+from relviz._errors import RelvizError
+
+if TYPE_CHECKING:
+    from cyclopts.help import HelpEntry, HelpPanel
+    from rich.console import Console, ConsoleOptions, RenderableType
+
+__all__ = ["app", "main"]
+
+_ABOUT = "See what a network that hears raw speech listens to."
+
+_EXAMPLES = """\
+Examples:
+  relviz data status                        what recordings are here
+  relviz data fetch aev                     the American English Vowels (22 MB)
+  relviz evaluate vowels --network phones   Table 2 with its controls, minutes
+  relviz evaluate vowels --talkers 10       a quick look: ten men and ten women
+  relviz evaluate vowels -o table2.csv      every cell, with intervals
+  relviz train phones --out runs/phones     train, score and write the network
+  relviz completion bash                    let the tab key know all of this
+
+Every command explains itself: relviz train phones --help
+"""
+
+_EVALUATE = "Score relevance signals against known answers."
+
+_EVALUATE_VOWELS = """\
+Table 2: F0 and formants on the American English Vowels.
+
+Table 2 of Muckenhirn et al. (2019): how often F0, F1 and F2 of a signal lie
+within one standard deviation of what was measured by hand. Every row stands
+beside its ceiling (the original recording) and its controls (untrained
+networks, the plain gradient). Cells read: mean accuracy in percent
+[95 % interval over talkers] (lowest-highest over seeds).
+"""
+
+_EVALUATE_EXAMPLES = """\
+Examples:
+  relviz evaluate vowels                    controls alone
+  relviz evaluate vowels --network phones   beside three trained networks and
+                                            three that learnt shuffled labels
+  relviz evaluate vowels --network runs/a --network runs/b --full
+                                            two runs of yours, vowel by vowel
+  relviz evaluate vowels --talkers 10 --seeds 1 -o quick.parquet
+"""
+
+_TRAIN = """\
+Train one of the paper's two networks (Table 1) and score it on recordings it
+never heard.
+"""
+
+_TRAIN_PHONES = """\
+The network that tells phones apart.
+
+250 ms of waveform to one of 40 classes (39 phones and silence; for TIMIT 39).
+Labels come from forced alignment, which is done once and kept. Scores: frame
+accuracy and phone error rate on held-out speakers. Speakers that test and
+speakers that validate follow from their numbers, before any training.
+"""
+
+_TRAIN_SPEAKERS = """\
+The network that tells speakers apart.
+
+500 ms of waveform to one of the speakers. Scores: utterance accuracy within
+session (one utterance of ten is held out) and across sessions (other chapters
+of known speakers).
+"""
+
+_TRAIN_EXAMPLES = """\
+Examples:
+  relviz train {study} --out runs/{study}
+      all defaults
+  relviz train {study} --minutes 10 --out runs/quick
+      as many steps as fit into ten minutes
+  relviz train {study} --optimiser sgd --learning-rate 0.01 --out runs/sgd
+      a recipe of your own
+  relviz train {study} --shuffle-labels --out runs/shuffled
+      the control that can only learn by heart: of 5000 frames, without weight
+      decay, dropout and speed, unless you give them
+  torchrun --nproc-per-node 2 -m relviz.cli train {study} --out runs/two
+      each process takes half of every batch
+
+Killed or stopped, the same command goes on from the last checkpoint and ends
+with the same weights. RUN then holds model.safetensors, scores.json, log.csv
+and recipe.json.
+"""
+
+_DATA = "Recordings: what is here, and fetching them."
+
+_DATA_STATUS = "Say for each corpus where it was found and whether its files are right."
+
+_DATA_FETCH = """\
+Download a corpus, checked by SHA-256.
+
+What is missing or wrong of it goes into the user's cache. Stopped halfway, the
+same command goes on with what is left.
+"""
+
+_DATA_EXAMPLES = """\
+Examples:
+  relviz data status
+  relviz data fetch aev
+  relviz data fetch mini-librispeech --folder ~/speech/LibriSpeech
+
+relviz looks for recordings in the folder that the environment variable
+RELVIZ_DATA names, then in the user's cache. Without any, synthetic speech
+stands in, and every result says so.
+"""
+
+_COMPLETION = """\
+Print a script with which a shell completes commands and options.
+
+It goes where the shell looks for it, once:
+  bash  relviz completion bash > \\
+            ~/.local/share/bash-completion/completions/relviz
+  zsh   relviz completion zsh > ~/.zfunc/_relviz
+            with "fpath+=~/.zfunc" before "compinit" in ~/.zshrc
+  fish  relviz completion fish > ~/.config/fish/completions/relviz.fish
+New shells know it. bash needs its package bash-completion; without it, add
+the script to ~/.bashrc.
+"""
+
+
+_LABEL = 26
+"""Letters of an option that leave its help a place beside it."""
+
+
+class _Plain:
+    """Help as columns of text: the same at a terminal, in a pipe and for a screen reader."""
+
+    def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
+        if not panel.entries:
+            return
+        rows = [(_label(entry), _explained(entry)) for entry in panel.entries]
+        column = max([len(label) for label, _ in rows if len(label) <= _LABEL], default=_LABEL) + 4
+        console.print(f"\n[bold]{panel.title}:[/bold]", highlight=False)
+        for label, text in rows:
+            lines = textwrap.wrap(
+                text, min(console.width, 100) - column, break_on_hyphens=False
+            ) or [""]
+            if len(label) > _LABEL:  # it leaves the help no place beside it
+                lines.insert(0, "")
+            for head, line in zip_longest([label], lines, fillvalue=""):
+                out = f"  {head:<{column - 2}}{line}".rstrip()
+                console.print(out, markup=False, highlight=False, soft_wrap=True)
+
+    def render_usage(self, console: Console, options: ConsoleOptions, usage: object) -> None:
+        console.print(f"Usage: {str(usage).strip()}", markup=False, highlight=False)
+
+    def render_description(
+        self, console: Console, options: ConsoleOptions, about: RenderableType
+    ) -> None:
+        text = "".join(part.text for part in console.render(about))
+        lines = [line.rstrip() for line in text.strip().splitlines()]
+        console.print("", *lines, sep="\n", markup=False, highlight=False)
+
+
+def _label(entry: HelpEntry) -> str:
+    """Return what is typed: `-o, --output FILE`, `--seeds N`, `CORPUS`."""
+    options = ", ".join([*entry.positive_shorts, *entry.positive_names])
+    return f"{options} {entry.metavar or ''}".strip() if options else str(entry.positional_label)
+
+
+def _explained(entry: HelpEntry) -> str:
+    """Return an option's help, choices and default as one paragraph."""
+    about = str(getattr(entry.description, "primary_renderable", entry.description) or "")
+    about = re.sub(r" \[\d+\]_|`", "", about)  # what only the reference page can show
+    parts = [" ".join(about.split())]
+    if entry.choices:
+        parts.append(f"[{', '.join(entry.choices)}]")
+    if entry.required:
+        parts.append("(required)")
+    elif entry.default not in (None, "False", "()"):
+        parts.append(f"(default: {entry.default})")
+    return " ".join(parts)
+
+
+def _build() -> App:
+    """Name every command, and where it is; nothing of them is loaded."""
+    commands = Group("Commands", sort_key=0)
+    top = App(
+        "relviz",
+        help=_ABOUT,
+        version=f"relviz {__version__}",
+        help_epilogue=_EXAMPLES,
+        help_format="plaintext",
+        help_formatter=_Plain(),
+        group_commands=commands,
+        default_parameter=Parameter(negative=()),
+        print_error=False,
+        exit_on_error=False,
+    )
+
+    def group(name: str, about: str, examples: str) -> App:
+        made = App(name, help=about, help_epilogue=examples)
+        top.command(made)
+        return made
+
+    evaluate = group("evaluate", _EVALUATE, _EVALUATE_EXAMPLES)
+    evaluate.command("relviz.cli.evaluate:vowels", help=_EVALUATE_VOWELS)
+    train = group("train", _TRAIN, _TRAIN_EXAMPLES.format(study="phones"))
+    for study, about in (("phones", _TRAIN_PHONES), ("speakers", _TRAIN_SPEAKERS)):
+        examples = _TRAIN_EXAMPLES.format(study=study)
+        train.command(f"relviz.cli.train:{study}", help=about, help_epilogue=examples)
+    data = group("data", _DATA, _DATA_EXAMPLES)
+    data.command("relviz.cli.data:status", help=_DATA_STATUS)
+    data.command("relviz.cli.data:fetch", help=_DATA_FETCH)
+    top.command("relviz.cli.shells:completion", help=_COMPLETION, help_epilogue="")
+    return top
+
+
+app = _build()
+"""All commands, as cyclopts has them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What a user would type after ``relviz``; by default, what this process was given.
+
+    Returns
+    -------
+    int
+        The exit status: 0; 1 for a refusal, which is one sentence on stderr; 2 for a line that
+        cannot be read; 130 for Ctrl-C. A bug comes out as the exception that it is.
+
+    Examples
+    --------
+    >>> main(["--version"]) == 0
+    relviz ...
+    True
+    """
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        command, bound, _ = app.parse_args(tokens)
+        command(*bound.args, **bound.kwargs)
+    except CycloptsError as error:
+        print(f"relviz: {_unread(error)}", file=sys.stderr)
+        return 2
+    except (RelvizError, OSError) as error:
+        print(f"relviz: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as stop:
+        print(f"relviz: {str(stop) or 'stopped.'}", file=sys.stderr)
+        return 130
+    # a group alone, as in `relviz data`, is no command, though its page is what helps
+    return 2 if command == app.help_print and not {"-h", "--help"} & set(tokens) else 0
+
+
+def _unread(error: CycloptsError) -> str:
+    """Say in one line what of a command line cannot be read, and which page helps."""
+    text = str(error)
+    if isinstance(error, UnusedCliTokensError):
+        text = f"{' '.join(error.unused_tokens or [])!r} is more than this command takes"
+    page = " ".join(["relviz", *(error.command_chain or [])])
+    return f"{text.strip().removesuffix('.')}; see {page} --help."

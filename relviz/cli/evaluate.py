@@ -1,0 +1,112 @@
+"""`relviz evaluate`: score relevance signals against known answers."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from relviz import files
+from relviz._errors import ParameterError
+from relviz.cli.options import Count, File, at_home
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["vowels"]
+
+
+def vowels(
+    *,
+    network: Annotated[list[str] | None, Parameter(metavar="NAME")] = None,
+    seeds: Count = 4,
+    talkers: Annotated[Count | None, Parameter(show_default="all")] = None,
+    full: bool = False,
+    output: Annotated[File | None, Parameter(alias="-o")] = None,
+    jobs: Annotated[int, Parameter(metavar="N", show_default="-1, all cores")] = -1,
+) -> None:
+    """Print Table 2 with its controls.
+
+    Parameters
+    ----------
+    network
+        A trained network above its controls, may be repeated: phones (three training seeds, beside
+        three of the shuffled-label control), speakers, or a run's folder.
+    seeds
+        Untrained networks.
+    talkers
+        Only the first N men and N women.
+    full
+        Also print the paper's layout, vowel by vowel.
+    output
+        Write every cell to FILE, .csv or .parquet.
+    jobs
+        Worker processes.
+    """
+    import pandas as pd
+
+    from relviz import corpora, networks, pretrained
+    from relviz.studies import vowels as study
+
+    if output:
+        _writable(output)
+    trained = {}
+    for name in map(at_home, network or []):
+        if name in pretrained.SEEDS:
+            trained[name] = pretrained.replicates(name)
+        else:
+            trained[name] = (pretrained.load(name),)
+        if name == "phones":
+            trained["phones-shuffled"] = pretrained.replicates("phones-shuffled")
+    shapes = {(net.architecture, len(net.metadata.classes)) for n in trained.values() for net in n}
+    if len(shapes) > 1:
+        raise ParameterError(
+            f"{', '.join(trained)} differ in architecture or classes, so they have no untrained "
+            "control in common: evaluate one at a time."
+        )
+    architecture, classes = next(iter(shapes), (networks.PHONE_CNN, len(corpora.PHONES)))
+    corpus = corpora.vowels()
+    if talkers:
+        kept = {
+            talker
+            for sex in "MF"
+            for talker in sorted({t.talker for t in corpus.tokens if t.sex == sex})[:talkers]
+        }
+        corpus = replace(corpus, tokens=tuple(t for t in corpus.tokens if t.talker in kept))
+    print(corpus.source.describe(), file=sys.stderr)
+    table = study.table2(
+        study.standard_signals(trained, seeds, architecture, classes),
+        corpus,
+        jobs=jobs,
+        progress=True,
+    )
+    if output:
+        _write(table, output)
+    everything = pd.concat([study.paper(), table], ignore_index=True)
+    if full:
+        print(study.layout(everything).to_string(float_format="{:.1f}".format), end="\n\n")
+    print(study.summary(everything).to_string())
+    if output:
+        print(f"{len(table)} cells in {output}", file=sys.stderr)
+
+
+def _writable(path: Path) -> None:
+    """Refuse an output before the work, not after it."""
+    if path.suffix not in (".csv", ".parquet"):
+        raise ParameterError(f"{path} ends in neither .csv nor .parquet: choose one of the two.")
+    if not path.parent.is_dir():
+        raise ParameterError(f"{path.parent} is not a folder: make it first.")
+    if path.is_dir():
+        raise ParameterError(f"{path} is a folder: name a file.")
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as a whole, so that no half one is ever there."""
+    with files.replacing(path) as draft:
+        if path.suffix == ".csv":
+            table.to_csv(draft, index=False)
+        else:
+            table.to_parquet(draft, index=False)
