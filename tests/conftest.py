@@ -14,7 +14,7 @@ def chrome() -> Iterator[webdriver.Chrome]:
     """A headless Chromium that reaches this machine only."""
     if os.environ.get("RELVIZ_NO_BROWSER") == "1":
         pytest.skip("RELVIZ_NO_BROWSER=1: tests in a browser were not asked for")
-    if browser.find() is None and browser.install() is None:
+    if browser.find() is None:
         pytest.fail(browser.MISSING, pytrace=False)
     driver = browser.start(
         flags=("use-fake-device-for-media-stream", "use-fake-ui-for-media-stream")

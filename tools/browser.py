@@ -2,7 +2,7 @@
 
     python tools/browser.py
 
-says which browser was found, installing one where that is possible. RELVIZ_CHROME names another.
+says which browser was found; RELVIZ_CHROME names another. Nothing here installs one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import functools
 import http.server
 import os
 import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -34,16 +33,6 @@ def find() -> str | None:
         if name and (path := shutil.which(name)):
             return path
     return None
-
-
-def install() -> str | None:
-    """Install Debian's Chromium where this user may, and return its path; None elsewhere."""
-    if shutil.which("apt-get") and os.geteuid() == 0:
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        packages = ["chromium", "chromium-driver"]
-        for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-            subprocess.run(["apt-get", "-qq", *command], env=quiet, capture_output=True)
-    return find()
 
 
 def start(
@@ -131,4 +120,4 @@ def serve(folder: Path) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if (found := find() or install()) and print(found) is None else MISSING)
+    sys.exit(0 if (found := find()) and print(found) is None else MISSING)
