@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from relviz import audio
 from relviz._errors import ParameterError
+from relviz._extras import require
 
 __all__ = [
     "F0Agreement",
@@ -583,6 +584,7 @@ def shift_f0(
             f"factor {factor}, floor {floor} Hz and ceiling {ceiling} Hz make no voice: give a "
             "factor above 0 and 0 < floor < ceiling."
         )
+    require("parselmouth")
     from parselmouth.praat import call
 
     sound = _sound(wave, sample_rate)
@@ -655,6 +657,7 @@ def _frames(
 
 
 def _sound(wave: ArrayLike, sample_rate: float) -> Any:
+    require("parselmouth")
     import parselmouth
 
     samples = np.asarray(wave, dtype=np.float64)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from relviz._errors import MissingExtraError
+from relviz._extras import require
 from relviz.networks import RawWaveformCNN, geometry
 
 if TYPE_CHECKING:
@@ -31,14 +31,11 @@ def guided_graph(net: RawWaveformCNN) -> ModelProto:
     `relevance` (N, window), as `relviz.relevance(net, windows)` gives it.
     Weights that half precision holds exactly, such as the shipped ones, take two bytes each. A
     trained network's classes and normalisation stand in the model's metadata.
-    Raises ImportError without onnx. Source: Muckenhirn et al. (2019), section 3.1.
+    Raises MissingExtraError without onnx. Source: Muckenhirn et al. (2019), section 3.1.
     """
-    try:
-        from onnx import checker, helper
-    except ImportError as error:
-        raise MissingExtraError(
-            "guided_graph needs onnx, which is not here: install it with pip install onnx."
-        ) from error
+    require("onnx")
+    from onnx import checker, helper
+
     graph = _Graph()
     architecture, last = net.architecture, geometry(net.architecture)[-1]
     window, channels = net.window, architecture.convs[-1].filters

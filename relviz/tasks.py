@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from relviz._errors import ParameterError
+from relviz._extras import require
 
 __all__ = ["run"]
 
@@ -69,6 +70,7 @@ def run(
     """
     if jobs == 0:
         raise ParameterError("jobs is 0: give 1 for this process alone, or -1 for one a core.")
+    require("joblib")
     import joblib
 
     todo = list(tasks)

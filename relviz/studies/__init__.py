@@ -1,5 +1,9 @@
 """The paper's experiments and ours, as functions that return tables."""
 
+from relviz._extras import require
+
+require("joblib", "pandas")
+
 from relviz.studies import (
     bands,
     layers,

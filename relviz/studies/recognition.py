@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike
 
 from relviz import audio, statistics
 from relviz._errors import ParameterError
-from relviz.corpora import PHONES, Alignment, CorpusError
+from relviz._extras import require
+from relviz.corpora import PHONES, Alignment
 from relviz.training.decoding import edit_distance
 
 __all__ = ["BACKWARDS", "error_rates", "phone_loop", "phones_between", "recognition"]
@@ -109,12 +110,9 @@ def phone_loop(signal: ArrayLike) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _recogniser() -> Any:
-    try:
-        import pocketsphinx
-    except ImportError as error:
-        raise CorpusError(
-            "Recognising phones needs pocketsphinx: pip install 'relviz[train]'."
-        ) from error
+    require("pocketsphinx")
+    import pocketsphinx
+
     return pocketsphinx.Decoder(
         allphone=f"{pocketsphinx.get_model_path()}/en-us/en-us-phone.lm.bin",
         lm=None,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from relviz._errors import ParameterError
+from relviz._extras import require
 
 __all__ = [
     "Decoder",
@@ -78,6 +79,7 @@ class Decoder:
         Each phone is a chain of states, one a frame of its minimum duration, the last of which may
         repeat. Raises ParameterError for fewer frames than the shortest phone lasts.
         """
+        require("librosa")
         import librosa
 
         scaled = np.asarray(log_posteriors, dtype=np.float64) - np.log(self.priors)
@@ -291,6 +293,7 @@ def edit_distance(found: Sequence[Hashable], said: Sequence[Hashable]) -> int:
     >>> edit_distance(["K", "AE", "T"], ["K", "AH", "T", "S"])
     2
     """
+    require("rapidfuzz")
     from rapidfuzz.distance import Levenshtein
 
     return int(Levenshtein.distance(found, said))

@@ -1,5 +1,9 @@
 """Explorers: things that answer, in a notebook and on a page without a kernel."""
 
+from relviz._extras import require
+
+require("anywidget", "ipywidgets", "traitlets")
+
 from relviz.widgets.live import LiveExplorer
 from relviz.widgets.relevance import Recording, RelevanceExplorer, vowel
 from relviz.widgets.relu import ReluExplorer

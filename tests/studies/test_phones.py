@@ -1,6 +1,6 @@
 """relviz.studies.phones: by hand, against the scores of `training`, and on synthetic speech."""
 
-import builtins
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -96,15 +96,8 @@ def test_recordings_are_aligned_shortest_first(nowhere, monkeypatch):
 def test_synthetic_where_speakers_or_aligner_are_missing(nowhere, monkeypatch):
     root = str(tree(nowhere))
     assert study.unheard(["20"], seconds=1, root=root).source.origin == "synthetic"
-    imports = builtins.__import__
-
-    def without(name, *rest, **more):
-        if name == "pocketsphinx":
-            raise ModuleNotFoundError(name)
-        return imports(name, *rest, **more)
-
     aligner._dictionary.cache_clear()
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "pocketsphinx", None)
     assert study.unheard(["19"], seconds=1, root=root).source.origin == "synthetic"
 
 

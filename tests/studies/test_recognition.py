@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from relviz.corpora import CorpusError, Span, sentence
+from relviz._errors import MissingExtraError
+from relviz.corpora import Span, sentence
 from relviz.studies import recognition as study
 
 RATE = 16000
@@ -51,7 +52,7 @@ class TestPhoneLoop:
     def test_without_pocketsphinx(self, monkeypatch):
         study._recogniser.cache_clear()
         monkeypatch.setitem(sys.modules, "pocketsphinx", None)
-        with pytest.raises(CorpusError, match=r"pip install 'relviz\[train\]'"):
+        with pytest.raises(MissingExtraError, match=r"^pocketsphinx is not installed: pip install"):
             study.phone_loop(white(1))
 
 

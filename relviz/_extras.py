@@ -1,0 +1,60 @@
+"""What relviz needs besides its core: who installs it alone hears which extra brings the rest."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+from relviz._errors import MissingExtraError
+
+__all__ = ["EXTRAS", "require"]
+
+EXTRAS = {
+    "speech": (
+        "joblib",
+        "librosa",
+        "matplotlib",
+        "pandas",
+        "parselmouth",
+        "pooch",
+        "pyarrow",
+        "requests",
+    ),
+    "book": ("IPython", "anywidget", "captum", "ipywidgets", "ndf", "onnx", "skimage", "traitlets"),
+    "train": ("pocketsphinx", "rapidfuzz"),
+}
+"""Extra -> the modules it brings; `book` and `train` bring those of `speech`, too."""
+
+
+def require(*modules: str) -> None:
+    """Refuse to go on without modules that an extra of relviz brings.
+
+    To be called before they are imported: at the top of a room that is of no use without them, or
+    in the function that needs them. It finds modules without running them.
+
+    Parameters
+    ----------
+    *modules : str
+        Names as imported, of those in `EXTRAS`.
+
+    Raises
+    ------
+    MissingExtraError
+        If one is not installed; the sentence names the extra.
+
+    Examples
+    --------
+    >>> require("pandas")
+    """
+    for module in modules:
+        extra = next(extra for extra, names in EXTRAS.items() if module in names)
+        if not _installed(module):
+            raise MissingExtraError(
+                f"{module} is not installed: pip install 'relviz[{extra}]' brings it."
+            )
+
+
+def _installed(module: str) -> bool:
+    if module in sys.modules:  # where None says: there is no such module
+        return sys.modules[module] is not None
+    return importlib.util.find_spec(module) is not None
