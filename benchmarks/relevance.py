@@ -1,6 +1,6 @@
 """How long relevance takes: microseconds a window of 250 ms, and seconds a row of Table 2.
 
-    python benchmarks/relevance.py [--threads N] [--rounds N]
+    python benchmarks/relevance.py [--threads N] [--rounds N] [--device cuda]
 
 Calls are interleaved round by round, so that a machine whose speed drifts moves all of them. Ratios
 are to the plain gradient of the same network by `relviz.relevance`; beside it stands autograd
@@ -8,6 +8,7 @@ itself, without any check. captum stands beside if it is installed.
 """
 
 import argparse
+import copy
 import importlib.util
 import statistics
 import subprocess
@@ -19,8 +20,7 @@ import torch
 from torch import Tensor, nn
 
 import relviz
-from relviz import corpora, networks
-from relviz.studies import vowels as study
+from relviz import networks
 
 
 def autograd(net: nn.Module, x: Tensor) -> Tensor:
@@ -40,24 +40,28 @@ def calls(net: nn.Module, x: Tensor) -> dict[str, Callable[[], object]]:
     if importlib.util.find_spec("captum"):
         from captum.attr import GuidedBackprop
 
-        guided = GuidedBackprop(networks.build(networks.PHONE_CNN, classes=40, seed=0))
+        guided = GuidedBackprop(copy.deepcopy(net))
         work["captum guided"] = lambda: guided.attribute(x.clone().requires_grad_(), 0)
     return work
 
 
-def windows(batch: int, rounds: int) -> None:
+def windows(batch: int, rounds: int, device: str) -> None:
     """Time one batch of windows through the phone network, by every method in turn."""
     net = networks.build(networks.PHONE_CNN, classes=40, seed=0)
-    x = torch.randn(batch, net.window, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(batch, net.window, generator=torch.Generator().manual_seed(0)).to(device)
+    net.to(device)
     work = calls(net, x)
     times: dict[str, list[float]] = {name: [] for name in work}
     for turn in range(rounds + 3):
         for name, call in work.items():
             start = time.perf_counter()
             call()
+            if device == "cuda":
+                torch.cuda.synchronize()
             if turn >= 3:  # the first warm up
                 times[name].append(time.perf_counter() - start)
-    print(f"batch {batch}, {torch.get_num_threads()} threads: ratio, microseconds a window")
+    where = f"{torch.get_num_threads()} threads" if device == "cpu" else "one GPU"
+    print(f"batch {batch}, {where}: ratio, microseconds a window")
     base = times["relviz gradient"]
     for name, spent in times.items():
         ratios = [a / b for a, b in zip(spent, base, strict=True)]
@@ -68,6 +72,9 @@ def windows(batch: int, rounds: int) -> None:
 
 def rows() -> None:
     """Time one row of Table 2 in one process: five vowels of 93 talkers."""
+    from relviz import corpora  # here, since the rest needs no more than relviz's core
+    from relviz.studies import vowels as study
+
     corpus = corpora.vowels()
     print(f"seconds a row of Table 2, one process ({corpus.source.origin})")
     net: nn.Module = networks.build(networks.PHONE_CNN, classes=40, seed=0)
@@ -98,9 +105,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     importing(5)
     for size in (1, 16, 64):
-        windows(size, options.rounds)
-    rows()
+        windows(size, options.rounds, options.device)
+    if options.device == "cpu":
+        rows()

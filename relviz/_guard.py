@@ -50,12 +50,14 @@ class Facts(NamedTuple):
     two_sided: clamps with a lower bound of at most 0 and an upper one.
     steps: operations that join a mask computed from x with something differentiable.
     slices: operations in place on a view; what else is noted of one has the number before its own.
+    cudnn_rnn: whether cuDNN computed a recurrent layer: it has a gradient of it in training alone.
     """
 
     zeros: dict[int, Tensor | None]
     two_sided: set[int]
     steps: set[int]
     slices: dict[int, Slice]
+    cudnn_rnn: bool
 
 
 def watched(net: Callable[..., Any], *inputs: Tensor) -> tuple[Any, Facts]:
@@ -66,7 +68,7 @@ def watched(net: Callable[..., Any], *inputs: Tensor) -> tuple[Any, Facts]:
     to threads of its own is not seen.
     """
     if _is_quiet(net):
-        return net(*inputs), Facts({}, set(), set(), {})
+        return net(*inputs), Facts({}, set(), set(), {}, False)
     guard = _Guard(inputs)
     try:
         with guard:
@@ -79,7 +81,7 @@ def watched(net: Callable[..., Any], *inputs: Tensor) -> tuple[Any, Facts]:
             f"the network moves numbers of its own ({moved}) whenever it is called, so no two "
             "calls agree (they were put back): call net.eval() first, or take the update out."
         )
-    return output, Facts(guard.zeros, guard.two_sided, guard.steps, guard.slices)
+    return output, Facts(guard.zeros, guard.two_sided, guard.steps, guard.slices, guard.cudnn_rnn)
 
 
 _QUIET = {
@@ -165,6 +167,7 @@ class _Guard(TorchDispatchMode):
         self.two_sided: set[int] = set()
         self.steps: set[int] = set()
         self.slices: dict[int, Slice] = {}
+        self.cudnn_rnn = False
         # Memory made within the call. What was there before is alive until its end, so that an
         # address in this set cannot be its.
         self._made = {_address(each) for each in inputs}
@@ -191,6 +194,8 @@ class _Guard(TorchDispatchMode):
             self._keep(kind.name, _argument(place, args, kwargs), (args, kwargs))
         if kind.name in _BOUNDS and torch.is_grad_enabled():
             self._note_bound(kind.name, args, kwargs)
+        if kind.name == "_cudnn_rnn":
+            self.cudnn_rnn = True
         output = func(*args, **kwargs)
         if kind.fresh:
             for each in _tensors((output,)):

@@ -97,8 +97,6 @@ def judge(node: Any, facts: Facts) -> Verdict | None:
         return Verdict("smooth", SMOOTH[plain])
     if "DifferentiableGraph" in name or "CompiledFunction" in name:
         return Verdict("hidden", name.split("::")[-1])
-    if plain == "CudnnRnn" and getattr(node, "_saved_mode", 0) == 0:  # 0: a plain RNN with ReLU
-        return Verdict("hidden", name)
     if number in facts.two_sided:
         return Verdict("smooth", "clamp on both sides (ReLU6 or Hardtanh)")
     if plain in ("Clamp", "ClampMin") and _is_guard(node):

@@ -15,8 +15,10 @@ autograd runs.
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import torch
@@ -83,21 +85,14 @@ def backpropagate(
     """
     _check(rule, smooth)
     inputs = _inputs(x)
+    asked = (net, inputs, target, rule, smooth, layer)
     with torch.inference_mode(False), torch.enable_grad():
-        leaves = tuple(each.detach().clone().requires_grad_() for each in inputs)
-        # The network gets copies, since one that begins in place may not write to a leaf.
-        copies = tuple(each.clone() for each in leaves)
-        if layer is None:
-            output, facts = watched(net, *copies)
-            ends: tuple[Tensor, ...] = leaves
-        else:
-            (output, end), facts = watched(_with_layer(net, layer), *copies)
-            ends = (end,)
-        explained = chosen(output, target, inputs[0].shape, net)
-        if rule != "gradient" and explained.grad_fn is not None:
-            _apply(rule, smooth, explained.grad_fn, ends, facts)
-        gradients = _gradients(explained, ends)
-    return gradients if layer is None else (*gradients, ends[0].detach())
+        found = _descend(*asked)
+        if found is None:
+            with _without_cudnn():
+                found = _descend(*asked)
+    assert found is not None
+    return found
 
 
 def score(net: Callable[..., Any], x: Tensor, target: Target = None) -> Tensor:
@@ -177,6 +172,47 @@ def winning(net: Callable[..., Any], x: Tensor, target: Target = None) -> Target
     return output.argmax(-1)
 
 
+_CUDNN = threading.Lock()
+
+
+@contextmanager
+def _without_cudnn() -> Iterator[None]:
+    """Let torch compute what cuDNN would: a recurrent layer has no gradient there in eval mode."""
+    with _CUDNN:  # the switch is one for all threads, and must be found as it was left
+        before, torch.backends.cudnn.enabled = torch.backends.cudnn.enabled, False
+        try:
+            yield
+        finally:
+            torch.backends.cudnn.enabled = before
+
+
+def _descend(
+    net: Callable[..., Any],
+    inputs: tuple[Tensor, ...],
+    target: Target,
+    rule: Rule,
+    smooth: Smooth,
+    layer: str | None,
+) -> tuple[Tensor, ...] | None:
+    """Do what `backpropagate` says; None where cuDNN computed a recurrent layer."""
+    leaves = tuple(each.detach().clone().requires_grad_() for each in inputs)
+    # The network gets copies, since one that begins in place may not write to a leaf.
+    copies = tuple(each.clone() for each in leaves)
+    ends: tuple[Tensor, ...] = leaves
+    if layer is None:
+        output, facts = watched(net, *copies)
+    else:
+        (output, end), facts = watched(_with_layer(net, layer), *copies)
+        ends = (end,)
+    if facts.cudnn_rnn:
+        return None
+    explained = chosen(output, target, inputs[0].shape, net)
+    if rule != "gradient" and explained.grad_fn is not None:
+        _apply(rule, smooth, explained.grad_fn, ends, facts)
+    gradients = _gradients(explained, ends)
+    return gradients if layer is None else (*gradients, ends[0].detach())
+
+
 def _with_layer(net: Any, layer: str) -> Callable[..., tuple[Any, Tensor]]:
     return lambda *inputs: listen(net, layer, inputs, stop=False)
 
@@ -228,7 +264,7 @@ def _apply(rule: str, smooth: str, root: Any, ends: Sequence[Tensor], facts: Fac
         elif verdict.kind == "hidden":
             raise ParameterError(
                 f"{rule!r} cannot see the rectifiers inside {verdict.name}: pass the network as it "
-                "was before torch.jit, torch.compile or cuDNN fused it."
+                "was before torch.jit or torch.compile fused it."
             )
         elif verdict.kind == "custom":
             _warn(f"the custom autograd function {verdict.name} keeps its own backward: {rule!r}.")

@@ -115,11 +115,11 @@ class SincNet(nn.Module):
         )
 
     def forward(self, x):
-        n = torch.arange(-15, 16, dtype=x.dtype)
+        n = torch.arange(-15, 16, dtype=x.dtype, device=x.device)
         low = self.low.abs()[:, None]
         high = (low + self.width.abs()[:, None]).clamp(max=0.5)
         kernels = 2 * high * torch.sinc(2 * high * n) - 2 * low * torch.sinc(2 * low * n)
-        y = F.conv1d(x[:, None], (kernels * torch.hamming_window(31, dtype=x.dtype))[:, None])
+        y = F.conv1d(x[:, None], (kernels * torch.hamming_window(31).to(x))[:, None])
         return self.rest(F.relu(self.norm(F.max_pool1d(y, 3))))
 
 
