@@ -41,7 +41,10 @@ export function standardise(windows, count) {
 const breathe = () =>
   new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
-    port1.onmessage = resolve;
+    port1.onmessage = () => {
+      port1.close(); // an open one would keep Node from ending
+      resolve(null);
+    };
     port2.postMessage(0);
   });
 
