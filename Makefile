@@ -49,9 +49,14 @@ test: $(INSTALLED) ## lint, types, tests, notebooks, the book and its pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(MAKE) --no-print-directory javascript
 	$(MAKE) --no-print-directory pytest
 	$(MAKE) --no-print-directory nbval
 	$(MAKE) --no-print-directory pages
+
+.PHONY: javascript
+javascript: $(INSTALLED) ## form, types and length of the scripts, and their tests without a browser
+	$(BIN)/python tools/javascript.py
 
 # The built pages have tests of their own, which need the book: see the target pages.
 PAGES := $(addprefix tests/book/test_,pages.py browser.py explorers.py live.py)

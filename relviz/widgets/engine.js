@@ -1,7 +1,25 @@
+// @ts-check
 // What the live explorer computes with: the networks in this page, by onnxruntime-web, and the
 // microphone. Windows in, probabilities and relevance out; nothing here draws.
 
-/** Each of `count` windows with zero mean and unit variance; constant ones become 0. */
+/**
+ * What a network says of windows: their probabilities one after another, the class that wins in
+ * each, and the relevance of each.
+ * @typedef {{probabilities: Float32Array, winner: number[], relevance: Float32Array}} Heard
+ * @typedef {(windows: Float32Array, count: number) => Promise<Heard>} Run
+ * @typedef {(sofar: number, all: number) => void} Progress
+ */
+
+/**
+ * Windows in samples; `first` is the centre of the first.
+ * @typedef {{window: number, first: number, hop: number, count: number}} Plan
+ */
+
+/**
+ * Each of `count` windows with zero mean and unit variance; constant ones become 0.
+ * @param {Float32Array} windows
+ * @param {number} count
+ */
 export function standardise(windows, count) {
   const size = windows.length / count;
   const scaled = new Float32Array(windows.length);
@@ -23,40 +41,65 @@ export function standardise(windows, count) {
 const breathe = () =>
   new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
-    port1.onmessage = resolve;
+    port1.onmessage = () => {
+      port1.close(); // an open one would keep Node from ending
+      resolve(null);
+    };
     port2.postMessage(0);
   });
 
 /**
+ * Windows of `samples` that begin at `starts`, one after another; zeros beyond the ends.
+ * @param {Float32Array} samples
+ * @param {number[]} starts
+ * @param {number} window
+ */
+export function cutWindows(samples, starts, window) {
+  const cut = new Float32Array(starts.length * window);
+  starts.forEach((start, w) => {
+    const from = Math.max(0, start);
+    cut.set(samples.subarray(from, Math.max(from, start + window)), w * window + from - start);
+  });
+  return cut;
+}
+
+/**
+ * The factor that gives a signal unit RMS; 0 for silence.
+ * @param {Float32Array} signal
+ */
+export function toUnitRms(signal) {
+  let power = 0;
+  for (const v of signal) power += (v * v) / signal.length;
+  return power > 0 ? 1 / Math.sqrt(power) : 0;
+}
+
+/**
  * What a network hears in windows of `samples`: {rows: probabilities of each window, relevance}.
- * run: an engine's. plan: {window, first, hop, count}, in samples; `first` is the centre of the
- * first window. The relevance of each window gets unit RMS, and each sample the mean over the
- * windows that cover it, as in relviz.relevance_signal. Computes a few windows at a time, and
- * rejects as soon as `signal` is aborted.
+ * The relevance of each window gets unit RMS, and each sample the mean over the windows that cover
+ * it, as in relviz.relevance_signal. Computes a few windows at a time, and rejects as soon as
+ * `signal` is aborted.
+ * @param {Run} run an engine's
+ * @param {Float32Array} samples
+ * @param {Plan} plan
+ * @param {{signal?: AbortSignal, progress?: (done: number, all: number) => void}} options
  */
 export async function listen(run, samples, plan, { signal, progress = () => {} } = {}) {
   const { window, first, hop, count } = plan;
   const total = new Float64Array(samples.length);
   const covered = new Uint16Array(samples.length);
+  /** @type {Float32Array[]} */
   const rows = [];
   const together = 4;
   for (let done = 0; done < count; done += together) {
     const n = Math.min(together, count - done);
     const starts = Array.from({ length: n }, (_, i) => first + (done + i) * hop - (window >> 1));
-    const cut = new Float32Array(n * window);
-    starts.forEach((start, w) => {
-      const from = Math.max(0, start);
-      cut.set(samples.subarray(from, Math.max(from, start + window)), w * window + from - start);
-    });
-    const found = await run(standardise(cut, n), n);
+    const found = await run(standardise(cutWindows(samples, starts, window), n), n);
     signal?.throwIfAborted();
     const classes = found.probabilities.length / n;
     starts.forEach((start, w) => {
       rows.push(found.probabilities.slice(w * classes, (w + 1) * classes));
       const relevance = found.relevance.subarray(w * window, (w + 1) * window);
-      let power = 0;
-      for (const v of relevance) power += (v * v) / window;
-      const scale = power > 0 ? 1 / Math.sqrt(power) : 0;
+      const scale = toUnitRms(relevance);
       const end = Math.min(samples.length, start + window);
       for (let i = Math.max(0, start); i < end; i++) {
         total[i] += scale * relevance[i - start];
@@ -70,10 +113,15 @@ export async function listen(run, samples, plan, { signal, progress = () => {} }
   return { rows, relevance: Float32Array.from(total, (v, i) => (covered[i] ? v / covered[i] : 0)) };
 }
 
-/** A file of the site as an ArrayBuffer; progress(bytes so far, bytes in all or NaN). */
+/**
+ * A file of the site as an ArrayBuffer; progress(bytes so far, bytes in all or NaN).
+ * @param {string} url
+ * @param {Progress} progress
+ */
 async function download(url, progress) {
   const answer = await fetch(url);
-  if (!answer.ok) throw Error(`${url.split("/").pop()} is missing (${answer.status})`);
+  if (!answer.ok || !answer.body)
+    throw Error(`${url.split("/").pop()} is missing (${answer.status})`);
   // what was compressed on its way is longer than its length says
   const packed = answer.headers.get("content-encoding");
   const length = packed ? NaN : Number(answer.headers.get("content-length") ?? NaN);
@@ -88,26 +136,38 @@ async function download(url, progress) {
   return new Blob(parts).arrayBuffer();
 }
 
-let runtime = null; // a promise, one for all explorers of a page
-const engines = new Map(); // address of a network -> promise of its engine
+/** @type {Promise<any> | null} onnxruntime-web, one for all explorers of a page */
+let runtime = null;
+/** @type {Map<string, Promise<Run>>} by the address of a network */
+const engines = new Map();
 
 /**
  * Load onnxruntime-web and one network, each once: a promise of run(windows, count), which gives
  * {probabilities, winner, relevance} of `count` windows, one after another in a Float32Array.
- * assets: URL of the site's static folder. progress(megabytes so far, in all or NaN).
+ * @param {string} assets URL of the site's static folder
+ * @param {string} name of a network
+ * @param {Progress} progress megabytes so far, in all or NaN
+ * @returns {Promise<Run>}
  */
 export function engine(assets, name, progress = () => {}) {
   const url = `${assets}live/${name}.onnx`;
-  if (!engines.has(url)) {
-    const opened = open_(assets, url, progress);
-    engines.set(url, opened);
-    opened.catch(() => engines.delete(url)); // the next one may have more luck
-  }
-  return engines.get(url);
+  const before = engines.get(url);
+  if (before) return before;
+  const opened = open_(assets, url, progress);
+  engines.set(url, opened);
+  opened.catch(() => engines.delete(url)); // the next one may have more luck
+  return opened;
 }
 
+/**
+ * @param {string} assets
+ * @param {string} url
+ * @param {Progress} progress
+ */
 async function open_(assets, url, progress) {
+  /** @type {Map<string, [number, number]>} */
   const loaded = new Map();
+  /** @param {string} path */
   const fetched = (path) =>
     download(path, (size, length) => {
       loaded.set(path, [size, length]);
@@ -126,7 +186,18 @@ async function open_(assets, url, progress) {
   runtime.catch(() => (runtime = null));
   const [graph, ort] = await Promise.all([fetched(url), runtime]);
   const session = await ort.InferenceSession.create(new Uint8Array(graph));
-  let before = Promise.resolve(); // a session runs one thing at a time
+  return oneByOne(ort, session);
+}
+
+/**
+ * An engine that runs one thing at a time, as its session must.
+ * @param {any} ort
+ * @param {any} session
+ * @returns {Run}
+ */
+function oneByOne(ort, session) {
+  /** @type {Promise<unknown>} */
+  let before = Promise.resolve();
   return (windows, count) => {
     const run = async () => {
       const input = new ort.Tensor("float32", windows, [count, windows.length / count]);
@@ -143,9 +214,14 @@ async function open_(assets, url, progress) {
   };
 }
 
-/** Samples as a wav file of 32-bit floats, which `decode` brings to any rate. */
+/**
+ * Samples as a wav file of 32-bit floats, which `decode` brings to any rate.
+ * @param {ArrayLike<number>} samples
+ * @param {number} rate
+ */
 export function wavFile(samples, rate) {
   const head = new DataView(new ArrayBuffer(44));
+  /** @param {number} at @param {string} word */
   const text = (at, word) => [...word].forEach((c, i) => head.setUint8(at + i, c.charCodeAt(0)));
   text(0, "RIFF");
   head.setUint32(4, 36 + 4 * samples.length, true);
@@ -169,7 +245,10 @@ const TAP = `registerProcessor("tap", class extends AudioWorkletProcessor {
   }
 });`;
 
-/** Open the microphone: {rate, last(seconds): samples, close()}; keeps the last `seconds`. */
+/**
+ * Open the microphone: {rate, last(seconds): samples, close()}; keeps the last `seconds`.
+ * @param {number} seconds
+ */
 export async function microphone(seconds) {
   const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
   const stream = await navigator.mediaDevices.getUserMedia({ audio: plain });
@@ -204,6 +283,7 @@ export async function microphone(seconds) {
   return {
     rate,
     close,
+    /** @param {number} span */
     last: (span) => ring.slice(-Math.max(1, Math.min(heard, ring.length, Math.round(span * rate)))),
   };
 }

@@ -1,12 +1,93 @@
+// @ts-check
 // The live explorer: see live.py.
 import {
-  LEFT, RIGHT, axes, button, chart, choice, cursor, decode, drag, fileField, frames, legend, line,
-  magma, make, play, row, slider, status, stop, unpack, wave, whenKernel,
+  LEFT,
+  RIGHT,
+  axes,
+  beside,
+  button,
+  chart,
+  choice,
+  cursor,
+  decode,
+  drag,
+  fileField,
+  frames,
+  instead,
+  legend,
+  line,
+  magma,
+  make,
+  numbersOf,
+  row,
+  slider,
+  soundButton,
+  status,
+  stop,
+  unpack,
+  wave,
+  whenKernel,
 } from "./common.js";
 import { decibels, f0Contour, formants, gcd, spectrogram } from "./dsp.js";
 import { engine, listen, microphone, wavFile } from "./engine.js";
 
-/** The hop (samples) at which about `shifts` windows cover each sample; as live.py's `hop`. */
+/**
+ * @import { Ask, Chart, Frame, Model, Scales } from "./common.js"
+ * @typedef {Float32Array<ArrayBuffer>} Sound
+ * @typedef {{name: string, classes: string[], window: number, stride: number}} Network
+ * @typedef {Awaited<ReturnType<typeof microphone>>} Microphone
+ */
+
+/**
+ * What live.py says of its signals. examples: words for phones. step: samples between windows whose
+ * probabilities are shown over time.
+ * @typedef {object} About
+ * @property {number} rate Hz
+ * @property {number} step
+ * @property {number} longest s
+ * @property {number[]} shifts
+ * @property {string[]} sounds
+ * @property {Record<string, string>} examples
+ * @property {Network[]} networks
+ */
+
+/**
+ * Probabilities of the classes in windows, and the windows' times (s).
+ * @typedef {{rows: Float32Array[], times: number[]}} Posteriors
+ */
+
+/**
+ * What the microphone brings: the newest window, and the probabilities in those before it.
+ * @typedef {Posteriors & {samples: Sound, relevance: Sound | null}} Rolling
+ */
+
+/**
+ * What the microphone brought: s since it opened, and probabilities by the network `of`.
+ * @typedef {{of: string, moments: number[], rows: Float32Array[]}} History
+ */
+
+/**
+ * How to hear a sound: the answers a kernel is asked for, and who is told of progress.
+ * @typedef {object} Order
+ * @property {("probabilities" | "relevance")[]} want
+ * @property {AbortSignal} signal
+ * @property {(done: number, all: number) => void} [progress]
+ */
+
+const DEPTH = -60; // dB below the maximum, in spectrograms
+const MOST = 8; // classes that are shown over time
+const FILE = "your file";
+const VOICE = "your recording";
+const CURSOR_ON_MAPS = "#7fd4ff";
+const MISSING = "not yet computed";
+const SIDES = ["Recording", "Relevance"];
+
+/**
+ * The hop (samples) at which about `shifts` windows cover each sample; as live.py's `hop`.
+ * @param {number} window
+ * @param {number} stride
+ * @param {number} shifts
+ */
 export function hopFor(window, stride, shifts) {
   if (shifts === 1) return window;
   const wanted = window / shifts;
@@ -17,685 +98,1035 @@ export function hopFor(window, stride, shifts) {
   return best;
 }
 
-const DEPTH = -60; // dB below the maximum, in spectrograms
-const MOST = 8; // classes that are shown over time
-const FILE = "your file";
-const VOICE = "your recording";
+/**
+ * The classes that win somewhere, those that win most often, in the order of their first.
+ * @param {Float32Array[]} rows
+ * @param {number} most
+ */
+export function winners(rows, most = MOST) {
+  /** @type {Map<number, number>} */
+  const wins = new Map();
+  for (const p of rows) {
+    const best = p.reduce((b, v, k) => (v > p[b] ? k : b), 0);
+    wins.set(best, (wins.get(best) ?? 0) + 1);
+  }
+  const often = [...wins].sort((a, b) => b[1] - a[1]).slice(0, most);
+  const kept = new Set(often.map(([k]) => k));
+  return [...wins.keys()].filter((k) => kept.has(k));
+}
 
-async function render({ model, el }) {
-  const root = make("section", { className: "relviz", "aria-label": "Live explorer" });
-  el.append(root);
-  root.append(make("p", {}, "Unpacking…"));
-  const { about, signals } = await unpack(model.get("data"));
-  const { rate, step, longest } = about;
+/**
+ * A probability for the eye.
+ * @param {number} p
+ */
+export function percent(p) {
+  return p >= 0.0995 ? `${Math.round(100 * p)} %` : `${(100 * p).toFixed(1)} %`;
+}
 
-  const sounds = new Map(about.sounds.map((name) => [name, signals[name]]));
-  const heard = new Map(); // sound/network -> {times, rows}; sound/network/shifts -> relevance
-  for (const name of about.sounds) {
-    for (const net of about.networks) {
-      const flat = signals[`${name}/${net.name}`];
-      const size = net.classes.length;
-      const rows = Array.from({ length: flat.length / size }, (_, i) =>
-        flat.subarray(i * size, (i + 1) * size),
-      );
-      heard.set(`${name}/${net.name}`, { times: rows.map((_, i) => (i * step) / rate), rows });
-      for (const count of about.shifts) {
-        const key = `${name}/${net.name}/${count}`;
-        heard.set(key, signals[key]);
+/**
+ * Rows of `size` numbers that lie one after another.
+ * @param {Float32Array} flat
+ * @param {number} size
+ */
+export function rowsOf(flat, size) {
+  return Array.from({ length: flat.length / size }, (_, i) =>
+    flat.subarray(i * size, (i + 1) * size),
+  );
+}
+
+/**
+ * Why a network cannot hear a sound, in a sentence; nothing where it can.
+ * @param {Sound} samples
+ * @param {string} name
+ * @param {number} window samples
+ * @param {number} rate
+ */
+export function refusal(samples, name, window, rate) {
+  if (samples.length < window) {
+    return `${name} lasts ${(samples.length / rate).toFixed(2)} s and this network hears windows of ${window / rate} s: use a longer sound.`;
+  }
+  if (constant(samples)) return `${name} is silent: use another sound.`;
+  return "";
+}
+
+/** @param {Sound} samples */
+function constant(samples) {
+  return samples.every((v) => v === samples[0]);
+}
+
+/** @param {string} sentence */
+function capital(sentence) {
+  return `${sentence[0].toUpperCase()}${sentence.slice(1)}`;
+}
+
+/**
+ * Spectrogram and F0 of a signal.
+ * @param {Sound} samples
+ * @param {number} rate
+ */
+function analyse(samples, rate) {
+  // at most some 200 columns: a picture has no more to show, and the cursor must not lag
+  const space = Math.max(80, Math.round(samples.length / 200));
+  const { columns } = spectrogram(samples, { step: space });
+  let loudest = 0;
+  for (const column of columns) for (const v of column) loudest = Math.max(loudest, v);
+  const shares = columns.map((c) => decibels(c, DEPTH, loudest).map((d) => 1 - d / DEPTH));
+  return { shares, space, f0: f0Contour(samples, rate) };
+}
+
+/**
+ * Why the networks cannot run in this page; nothing where they can.
+ * @param {string | undefined} assets
+ */
+function whyNotHere(assets) {
+  if (!assets) return "This page does not bring the networks along";
+  if (!/^https?:/.test(assets)) return "A page that is opened as a file may not load the networks";
+  if (typeof WebAssembly !== "object") {
+    return "This browser has no WebAssembly to run the networks in";
+  }
+  return "";
+}
+
+/**
+ * Where the networks run.
+ * @param {string} reason why not in this page; nothing where they can
+ * @param {boolean} kernel whether there is one
+ * @param {string | undefined} assets
+ */
+function whereInWords(reason, kernel, assets) {
+  if (!reason) {
+    return (
+      "Nothing leaves your machine: the network runs in this page. It is loaded (16 MB) when you " +
+      "first give it a sound of your own."
+    );
+  }
+  if (kernel) {
+    return (
+      "This notebook's kernel runs the networks: a sound of yours goes to the kernel's machine, " +
+      "and nowhere else. Everything else is computed in this page."
+    );
+  }
+  const remedy =
+    assets && reason.startsWith("A page")
+      ? "serve the book over http (python -m http.server in its folder)"
+      : "reload it, or run its cell";
+  return `${reason}, so only the sounds that came with it can be heard: ${remedy}, or open it on Binder, to use your own file or microphone.`;
+}
+
+/**
+ * What the network is asked.
+ * @param {Network} net
+ * @param {number} rate
+ */
+function taskInWords({ name, classes, window }, rate) {
+  const milliseconds = (1000 * window) / rate;
+  return name === "speakers"
+    ? `The question: which of the ${classes.length} readers it knows speaks these ` +
+        `${milliseconds} ms? It names one of them for any voice.`
+    : `The question: which of ${classes.length - 1} phones, or silence, is in the middle of ` +
+        `${milliseconds} ms?`;
+}
+
+/**
+ * What the number of shifts does.
+ * @param {number} count
+ * @param {number} hop
+ * @param {number} stride
+ * @param {number} rate
+ */
+function shiftsInWords(count, hop, stride, rate) {
+  const apart = `${hop} sample${hop === 1 ? "" : "s"} apart`;
+  return count === 1
+    ? `Windows side by side, ${apart}: the network's grid (every 10 samples, and ` +
+        "coarser) stays in the relevance signal as aliasing, images of the spectrum around " +
+        `multiples of ${rate / 10} Hz.`
+    : `Windows ${apart}: each sample is heard in about ${count} windows, and the ` +
+        `network's grid of ${stride} samples is averaged away ${count < 16 ? "in part" : "well"}.`;
+}
+
+/**
+ * The formants at the cursor: a table, and its cells for the recording and for the relevance.
+ */
+function formantTable() {
+  const names = ["F1", "F2", "F3"];
+  const cells = SIDES.map(() => names.map(() => make("td")));
+  const head = make("tr", {}, make("td"), ...names.map((n) => make("th", { scope: "col" }, n)));
+  const rows = SIDES.map((n, i) => make("tr", {}, make("th", { scope: "row" }, n), ...cells[i]));
+  const node = make(
+    "table",
+    { className: "relviz-table" },
+    make("caption", {}, "Formants at the cursor, in Hz"),
+    make("thead", {}, head),
+    make("tbody", {}, ...rows),
+  );
+  return { node, cells };
+}
+
+/** How far the work is: {node, show(share, text)}. */
+function workBar() {
+  const bar = make("progress", { "aria-label": "Work that is done", max: 1, value: 0 });
+  const text = make("span");
+  const node = make("p", { className: "relviz-note", hidden: true }, bar, " ", text);
+  /**
+   * 0 to 1, NaN where nobody knows; null when there is none.
+   * @param {number | null} share
+   */
+  const show = (share, words = "") => {
+    node.hidden = share === null;
+    if (share !== null && Number.isFinite(share)) bar.value = share;
+    else bar.removeAttribute("value");
+    text.textContent = words;
+  };
+  return { node, show };
+}
+
+/**
+ * A row of colours: probabilities of one class in windows, each as wide as half the way to its
+ * neighbours.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Scales} box
+ * @param {number} top
+ * @param {number} height
+ * @param {Posteriors} posteriors
+ * @param {number} k the class
+ * @param {number} space s, the width of the last
+ */
+function paintClass(context, box, top, height, { rows, times }, k, space) {
+  rows.forEach((p, i) => {
+    const before = i ? (times[i - 1] + times[i]) / 2 : times[i];
+    const after = i < rows.length - 1 ? (times[i] + times[i + 1]) / 2 : times[i] + space;
+    const from = Math.max(box.left, Math.floor(box.x(before)));
+    const to = Math.min(box.left + box.width, Math.floor(box.x(after)));
+    context.fillStyle = `rgb(${magma(p[k])})`;
+    if (to > from) context.fillRect(from, top, to - from, height);
+  });
+}
+
+/**
+ * A bar with its name on the left and its number beside its end.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Frame} frame
+ * @param {Scales} box
+ * @param {number} y
+ * @param {number} high
+ * @param {[string, number]} entry
+ */
+function paintBar(context, frame, box, y, high, [name, p]) {
+  const { ink, third, paper } = frame.colours;
+  context.textAlign = "right";
+  context.textBaseline = "middle";
+  context.fillStyle = ink;
+  context.fillText(name, box.left - 6, y + high / 2);
+  context.fillStyle = third;
+  context.fillRect(box.left, y + 0.2 * high, Math.max(1, p * box.width), 0.6 * high);
+  context.fillStyle = ink;
+  // the number stands beside its bar, or left of its end where there is no room
+  const right = p < 0.8;
+  context.textAlign = right ? "left" : "right";
+  if (!right) context.fillStyle = paper || "#fff";
+  context.fillText(percent(p), box.left + p * box.width + (right ? 6 : -6), y + high / 2);
+}
+
+/** @param {number} milliseconds */
+function pause(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** The explorer: what is chosen and what was heard of it, its controls, and its charts. */
+class LiveExplorer {
+  /**
+   * @param {Model} model
+   * @param {About} about
+   * @param {Record<string, Sound>} signals
+   */
+  constructor(model, about, signals) {
+    this.model = model;
+    this.about = about;
+    this.rate = about.rate;
+    this.sounds = new Map(about.sounds.map((name) => [name, signals[name]]));
+    /** @type {Map<string, Posteriors>} of sound/network */
+    this.posteriorsOf = new Map();
+    /** @type {Map<string, Sound>} of sound/network/shifts */
+    this.relevanceOf = new Map();
+    this.remember(signals);
+    /** @type {WeakMap<Sound, ReturnType<typeof analyse>>} computed once */
+    this.analysed = new WeakMap();
+    this.at = 0; // s, the cursor
+    /** @type {Rolling | null} */
+    this.rolling = null;
+    /** @type {Microphone | null} */
+    this.open = null;
+    /** @type {AbortController | null} of what is being computed */
+    this.working = null;
+    /** @type {Ask | null} the kernel */
+    this.ask = null;
+    this.assets = globalThis.relvizAssets;
+    this.reason = whyNotHere(this.assets); // why not in this page
+
+    const names = about.networks.map((n) => [n.name, n.name]);
+    const steps = { min: 0, max: about.shifts.length - 1, step: 1, value: this.modelShifts };
+    this.network = choice("Network", names, model.get("network"), () => this.choose());
+    this.sound = choice("Sound", this.soundPairs, model.get("sound"), () => this.changeSound());
+    this.file = fileField("Your own file", (file) => this.readFile(file));
+    this.recordButton = button("Record", () =>
+      this.open ? this.finish(this.open) : this.record(),
+    );
+    this.shifts = slider(
+      "Number of shifts",
+      steps,
+      () => this.choose(),
+      (place) => `${about.shifts[place]}`,
+    );
+    this.place = slider(
+      "Cursor",
+      { min: 0, max: 1, step: 0.005, value: 0 },
+      (v) => this.move(v),
+      (v) => `${v.toFixed(3)} s`,
+    );
+    this.place.node.classList.add("relviz-wide");
+    this.where = make("p", { className: "relviz-note", id: `${this.sound.control.id}-where` });
+    this.task = make("p", { className: "relviz-note" });
+    this.shiftNote = make("p", { className: "relviz-note" });
+    this.busy = workBar();
+    this.note = status();
+    this.table = formantTable();
+    this.charts = this.makeCharts();
+  }
+
+  /**
+   * Take what came with the page.
+   * @param {Record<string, Sound>} signals
+   */
+  remember(signals) {
+    for (const name of this.about.sounds) {
+      for (const net of this.about.networks) {
+        const key = `${name}/${net.name}`;
+        this.posteriorsOf.set(key, this.timed(rowsOf(signals[key], net.classes.length)));
+        for (const count of this.about.shifts) {
+          this.relevanceOf.set(`${key}/${count}`, signals[`${key}/${count}`]);
+        }
       }
     }
   }
-  const analysed = new WeakMap(); // samples -> {shares, step, f0}
-  let at = 0; // s, the cursor
-  let rolling = null; // what the microphone brings: {samples, relevance, times, rows}
-  let open = null; // the microphone
-  let working = null; // AbortController of what is being computed
-  let sounding = null; // the button whose sound is playing
-  let ask = null; // the kernel
 
-  // where the networks run: in this page, unless there is a reason why not
-  const assets = globalThis.relvizAssets;
-  let reason = "";
-  if (!assets) reason = "This page does not bring the networks along";
-  else if (!/^https?:/.test(assets))
-    reason = "A page that is opened as a file may not load the networks";
-  else if (typeof WebAssembly !== "object")
-    reason = "This browser has no WebAssembly to run the networks in";
+  /**
+   * Probabilities in windows every `step` samples from 0.
+   * @param {Float32Array[]} rows
+   * @returns {Posteriors}
+   */
+  timed(rows) {
+    return { rows, times: rows.map((_, i) => (i * this.about.step) / this.rate) };
+  }
 
-  const net = () => about.networks.find((n) => n.name === network.value);
-  const key = () => `${sound.value}/${network.value}`;
-  const original = () => rolling?.samples ?? sounds.get(sound.value);
-  const relevance = () => (rolling ? rolling.relevance : heard.get(`${key()}/${count()}`));
-  const posteriors = () => rolling ?? heard.get(key());
-  const duration = () => original().length / rate;
-  const count = () => about.shifts[shifts.value];
-  const hop = () => hopFor(net().window, net().stride, count());
+  makeCharts() {
+    return {
+      waves: this.pair("Waveform", 110, this.paintWave),
+      spectrograms: this.pair("Spectrogram", 170, this.paintSpectrogram),
+      overTime: chart("Probabilities over time", 190, (c, frame) => this.paintOverTime(c, frame)),
+      atCursor: chart("Probabilities at the cursor", 190, (c, frame) =>
+        this.paintAtCursor(c, frame),
+      ),
+      pitch: chart("F0 of both", 150, (c, frame) => this.paintF0(c, frame)),
+    };
+  }
 
-  // controls
-  const network = choice(
-    "Network",
-    about.networks.map((n) => [n.name, n.name]),
-    model.get("network"),
-    choose,
-  );
-  const sound = choice(
-    "Sound",
-    about.sounds.map((s) => [s, s]),
-    model.get("sound"),
-    () => {
-      silence();
-      chooseSound();
-    },
-  );
-  const file = fileField("Your own file", readFile);
-  const recordButton = button("Record", () => (open ? finish() : record()));
-  const shifts = slider(
-    "Number of shifts",
-    {
-      min: 0,
-      max: about.shifts.length - 1,
-      step: 1,
-      value: Math.max(0, about.shifts.indexOf(model.get("shifts"))),
-    },
-    choose,
-    (place) => `${about.shifts[place]}`,
-  );
-  const place = slider(
-    "Cursor",
-    { min: 0, max: 1, step: 0.005, value: 0 },
-    (v) => move(v),
-    (v) => `${v.toFixed(3)} s`,
-  );
-  place.node.classList.add("relviz-wide");
-  const buttons = [soundButton("Play sound", original), soundButton("Play relevance", relevance)];
-  const where = make("p", { className: "relviz-note", id: `${sound.control.id}-where` });
-  const task = make("p", { className: "relviz-note" });
-  const shiftNote = make("p", { className: "relviz-note" });
-  const bar = make("progress", { "aria-label": "Work that is done", max: 1, value: 0 });
-  const busy = make("p", { className: "relviz-note", hidden: true }, bar, " ");
-  const busyText = make("span");
-  busy.append(busyText);
-  const note = status();
+  /**
+   * Charts of the recording, on the left, and of the relevance, on the right.
+   * @param {string} title
+   * @param {number} height
+   * @param {(c: CanvasRenderingContext2D, f: Frame, samples: Sound | null, colour: string) => void} paint
+   */
+  pair(title, height, paint) {
+    return [
+      chart(`${title} of the recording`, height, (context, frame) =>
+        paint.call(this, context, frame, this.original, frame.colours.first),
+      ),
+      chart(`${title} of the relevance signal`, height, (context, frame) =>
+        paint.call(this, context, frame, this.relevance, frame.colours.second),
+      ),
+    ];
+  }
 
-  // charts
-  const both = (title, height, paint) =>
-    [
-      [`${title} of the recording`, original, "first"],
-      [`${title} of the relevance signal`, relevance, "second"],
-    ].map(([name, samples, colour]) =>
-      chart(name, height, (context, frame) => {
-        const box = paint.axes(context, frame);
-        if (!samples()) return waiting(context, box, frame);
-        paint.inside(context, box, samples(), frame.colours[colour]);
-        cursor(context, box, at, paint.cursor ?? frame.colours.third);
-      }),
-    );
-  const waves = both("Waveform", 110, {
-    axes: (context, frame) =>
-      axes(context, frame, { x: [0, duration()], y: [-1, 1], xlabel: "Time (s)", yticks: 0 }),
-    inside: (context, box, samples, colour) => wave(context, box, samples, rate, colour),
-  });
-  const spectrograms = both("Spectrogram", 170, {
-    axes: (context, frame) =>
-      axes(context, frame, {
-        x: [0, duration()],
-        y: [0, rate / 2000],
-        xlabel: "Time (s)",
-        ylabel: "kHz",
-      }),
-    inside: (context, box, samples) => {
-      const { shares, space } = analysis(samples);
-      frames(context, box, shares, space / rate);
-    },
-    cursor: "#7fd4ff",
-  });
-  const overTime = chart("Probabilities over time", 190, (context, frame) => {
-    const { rows, times } = posteriors() ?? { rows: [], times: [] };
-    const x = rolling ? [-longest, 0] : [0, duration()];
+  /** @returns {Chart[]} */
+  get pictures() {
+    const { waves, overTime, atCursor, spectrograms, pitch } = this.charts;
+    return [...waves, overTime, atCursor, ...spectrograms, pitch];
+  }
+
+  // what is chosen
+
+  get net() {
+    const { networks } = this.about;
+    return /** @type {Network} */ (networks.find((n) => n.name === this.network.value));
+  }
+
+  get key() {
+    return `${this.sound.value}/${this.network.value}`;
+  }
+
+  get original() {
+    return this.rolling?.samples ?? /** @type {Sound} */ (this.sounds.get(this.sound.value));
+  }
+
+  get relevance() {
+    if (this.rolling) return this.rolling.relevance;
+    return this.relevanceOf.get(`${this.key}/${this.count}`) ?? null;
+  }
+
+  /** @returns {Posteriors} */
+  get posteriors() {
+    return this.rolling ?? this.posteriorsOf.get(this.key) ?? { rows: [], times: [] };
+  }
+
+  get duration() {
+    return this.original.length / this.rate;
+  }
+
+  /** The number of shifts. */
+  get count() {
+    return this.about.shifts[this.shifts.value];
+  }
+
+  get hop() {
+    return hopFor(this.net.window, this.net.stride, this.count);
+  }
+
+  /** The place of the model's shifts on the slider. */
+  get modelShifts() {
+    return Math.max(0, this.about.shifts.indexOf(this.model.get("shifts")));
+  }
+
+  get soundPairs() {
+    return [...this.sounds.keys()].map((s) => [s, s]);
+  }
+
+  /** Whether the chosen sound came with the page. */
+  get isGiven() {
+    return this.about.sounds.includes(this.sound.value);
+  }
+
+  /**
+   * The most probable classes at the cursor.
+   * @returns {[string, number][]}
+   */
+  get top() {
+    const { rows, times } = this.posteriors;
+    if (!rows.length) return [];
+    let i = rows.length - 1;
+    if (!this.rolling) {
+      const nearest = Math.round((this.at - times[0]) / (this.about.step / this.rate));
+      i = Math.min(i, Math.max(0, nearest));
+    }
+    const { classes } = this.net;
+    /** @type {[string, number][]} */
+    const ranked = Array.from(rows[i], (p, k) => [classes[k], p]);
+    return ranked.sort((a, b) => b[1] - a[1]).slice(0, 5);
+  }
+
+  /**
+   * Spectrogram and F0 of a signal.
+   * @param {Sound} samples
+   */
+  analysis(samples) {
+    let found = this.analysed.get(samples);
+    if (!found) this.analysed.set(samples, (found = analyse(samples, this.rate)));
+    return found;
+  }
+
+  // what is drawn
+
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {Frame} frame
+   * @param {Sound | null} samples
+   * @param {string} colour
+   */
+  paintWave(context, frame, samples, colour) {
+    const x = [0, this.duration];
+    const box = axes(context, frame, { x, y: [-1, 1], xlabel: "Time (s)", yticks: 0 });
+    if (!samples) return instead(context, box, frame, MISSING);
+    wave(context, box, samples, this.rate, colour);
+    cursor(context, box, this.at, frame.colours.third);
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {Frame} frame
+   * @param {Sound | null} samples
+   */
+  paintSpectrogram(context, frame, samples) {
+    const [x, y] = [
+      [0, this.duration],
+      [0, this.rate / 2000],
+    ];
+    const box = axes(context, frame, { x, y, xlabel: "Time (s)", ylabel: "kHz" });
+    if (!samples) return instead(context, box, frame, MISSING);
+    const { shares, space } = this.analysis(samples);
+    frames(context, box, shares, space / this.rate);
+    cursor(context, box, this.at, CURSOR_ON_MAPS);
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {Frame} frame */
+  paintOverTime(context, frame) {
+    const { posteriors, rolling, about } = this;
+    const x = rolling ? [-about.longest, 0] : [0, this.duration];
     const xlabel = rolling ? "Time before now (s)" : "Time (s)";
     const box = axes(context, frame, { x, y: [0, 1], xlabel, yticks: 0 });
-    if (!rows.length) return waiting(context, box, frame);
-    const shown = winners(rows);
+    if (!posteriors.rows.length) return instead(context, box, frame, MISSING);
+    const shown = winners(posteriors.rows);
     const high = box.height / shown.length;
+    const { classes } = this.net;
     context.textAlign = "right";
     context.textBaseline = "middle";
     shown.forEach((k, r) => {
       const top = box.top + r * high;
       context.fillStyle = frame.colours.ink;
-      context.fillText(net().classes[k], box.left - 6, top + high / 2);
-      rows.forEach((p, i) => {
-        // a window's column reaches half way to its neighbours
-        const before = i ? (times[i - 1] + times[i]) / 2 : times[i];
-        const after = i < rows.length - 1 ? (times[i] + times[i + 1]) / 2 : times[i] + step / rate;
-        const from = Math.max(box.left, Math.floor(box.x(before)));
-        const to = Math.min(box.left + box.width, Math.floor(box.x(after)));
-        context.fillStyle = `rgb(${magma(p[k])})`;
-        if (to > from) context.fillRect(from, top, to - from, high - 1);
-      });
+      context.fillText(classes[k], box.left - 6, top + high / 2);
+      paintClass(context, box, top, high - 1, posteriors, k, about.step / this.rate);
     });
-    if (!rolling) cursor(context, box, at, "#7fd4ff");
-  });
-  const atCursor = chart("Probabilities at the cursor", 190, (context, frame) => {
-    const found = top();
-    const box = axes(context, frame, {
-      x: [0, 100],
-      y: [0, 1],
-      xlabel: "Probability (%)",
-      yticks: 0,
-    });
-    if (!found.length) return waiting(context, box, frame);
+    if (!rolling) cursor(context, box, this.at, CURSOR_ON_MAPS);
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {Frame} frame */
+  paintAtCursor(context, frame) {
+    const found = this.top;
+    const about = { x: [0, 100], y: [0, 1], xlabel: "Probability (%)", yticks: 0 };
+    const box = axes(context, frame, about);
+    if (!found.length) return instead(context, box, frame, MISSING);
     const high = box.height / found.length;
-    found.forEach(([name, p], r) => {
-      const y = box.top + r * high;
-      context.textAlign = "right";
-      context.textBaseline = "middle";
-      context.fillStyle = frame.colours.ink;
-      context.fillText(name, box.left - 6, y + high / 2);
-      context.fillStyle = frame.colours.third;
-      context.fillRect(box.left, y + 0.2 * high, Math.max(1, p * box.width), 0.6 * high);
-      context.fillStyle = frame.colours.ink;
-      // the number stands beside its bar, or left of its end where there is no room
-      const beside = p < 0.8;
-      context.textAlign = beside ? "left" : "right";
-      if (!beside) context.fillStyle = frame.colours.paper || "#fff";
-      context.fillText(percent(p), box.left + p * box.width + (beside ? 6 : -6), y + high / 2);
-    });
-  });
-  const pitch = chart("F0 of both", 150, (context, frame) => {
-    const contours = [original(), relevance()].map((samples) => samples && analysis(samples).f0);
+    found.forEach((entry, r) => paintBar(context, frame, box, box.top + r * high, high, entry));
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {Frame} frame */
+  paintF0(context, frame) {
+    const { muted, second, third } = frame.colours;
+    const contours = this.both((samples) => this.analysis(samples).f0);
     const hertz = contours.flatMap((c) => c?.hertz ?? []).filter(Number.isFinite);
     const low = hertz.length ? hertz.reduce((a, b) => Math.min(a, b)) - 20 : 75;
     const high = hertz.length ? hertz.reduce((a, b) => Math.max(a, b)) + 40 : 300;
-    const box = axes(context, frame, {
-      x: [0, duration()],
-      y: [low, high],
-      xlabel: "Time (s)",
-      ylabel: "Hz",
-    });
+    const about = { x: [0, this.duration], y: [low, high], xlabel: "Time (s)", ylabel: "Hz" };
+    const box = axes(context, frame, about);
     contours.forEach((c, i) => {
       if (!c) return;
       const times = c.hertz.map((_, k) => c.start + k * c.step);
       // the recording's is broad, so that the other can be seen on top of it
-      line(context, box, times, c.hertz, frame.colours[i ? "second" : "muted"], {
-        width: i ? 2 : 6,
-      });
+      line(context, box, times, c.hertz, i ? second : muted, { width: i ? 2 : 6 });
     });
-    cursor(context, box, at, frame.colours.third);
+    cursor(context, box, this.at, third);
     legend(context, box, [
-      ["recording", frame.colours.muted],
-      ["relevance", frame.colours.second],
+      ["recording", muted],
+      ["relevance", second],
     ]);
-  });
-  const charts = [...waves, overTime, atCursor, ...spectrograms, pitch];
-
-  const names = ["F1", "F2", "F3"];
-  const cells = ["Recording", "Relevance"].map(() => names.map(() => make("td")));
-  const table = make(
-    "table",
-    { className: "relviz-table" },
-    make("caption", {}, "Formants at the cursor, in Hz"),
-    make(
-      "thead",
-      {},
-      make("tr", {}, make("td"), ...names.map((n) => make("th", { scope: "col" }, n))),
-    ),
-    make(
-      "tbody",
-      {},
-      ...["Recording", "Relevance"].map((n, i) =>
-        make("tr", {}, make("th", { scope: "row" }, n), ...cells[i]),
-      ),
-    ),
-  );
-
-  function waiting(context, box, frame) {
-    context.textAlign = "center";
-    context.textBaseline = "middle";
-    context.fillStyle = frame.colours.ink;
-    context.fillText("not yet computed", box.left + box.width / 2, box.top + box.height / 2);
   }
 
-  /** Spectrogram and F0 of a signal, computed once. */
-  function analysis(samples) {
-    if (!analysed.has(samples)) {
-      // at most some 200 columns: a picture has no more to show, and the cursor must not lag
-      const space = Math.max(80, Math.round(samples.length / 200));
-      const { columns } = spectrogram(samples, { step: space });
-      let loudest = 0;
-      for (const column of columns) for (const v of column) loudest = Math.max(loudest, v);
-      const shares = columns.map((c) => decibels(c, DEPTH, loudest).map((d) => 1 - d / DEPTH));
-      analysed.set(samples, { shares, space, f0: f0Contour(samples, rate) });
-    }
-    return analysed.get(samples);
+  /**
+   * Of the recording and of the relevance signal, null where it is not there.
+   * @template Found
+   * @param {(samples: Sound) => Found} find
+   */
+  both(find) {
+    return [this.original, this.relevance].map((samples) => (samples ? find(samples) : null));
   }
 
-  /** The classes that win somewhere, those that win most often, in the order of their first. */
-  function winners(rows) {
-    const wins = new Map();
-    for (const p of rows) {
-      const best = p.reduce((b, v, k) => (v > p[b] ? k : b), 0);
-      wins.set(best, (wins.get(best) ?? 0) + 1);
-    }
-    const often = [...wins.keys()].sort((a, b) => wins.get(b) - wins.get(a)).slice(0, MOST);
-    return [...wins.keys()].filter((k) => often.includes(k));
+  draw() {
+    for (const each of this.pictures) each.draw();
+    this.tell();
   }
 
-  /** The five most probable classes at the cursor: [[name, probability], ...]. */
-  function top() {
-    const { rows, times } = posteriors() ?? { rows: [] };
-    if (!rows.length) return [];
-    let i = rows.length - 1;
-    if (!rolling) i = Math.min(i, Math.max(0, Math.round((at - times[0]) / (step / rate))));
-    const ranked = Array.from(rows[i], (p, k) => [net().classes[k], p]);
-    return ranked.sort((a, b) => b[1] - a[1]).slice(0, 5);
-  }
-
-  const percent = (p) => (p >= 0.0995 ? `${Math.round(100 * p)} %` : `${(100 * p).toFixed(1)} %`);
-  const who = (name) => {
-    if (network.value === "speakers") return `speaker ${name}`;
-    return about.examples[name] ? `${name} as in “${about.examples[name]}”` : name;
-  };
-
-  function draw() {
-    for (const each of charts) each.draw();
-    const pitches = [original(), relevance()].map((samples) => {
-      if (!samples) return NaN;
-      const { hertz, start, step: space } = analysis(samples).f0;
-      return hertz[Math.round((at - start) / space)] ?? NaN;
-    });
-    const [mine, its] = pitches.map((h) =>
-      Number.isFinite(h) ? `F0 ${h.toFixed(0)} Hz` : "no F0",
-    );
-    pitch.say(`at ${at.toFixed(3)} s ${mine} in the recording, ${its} in the relevance signal`);
-    [original(), relevance()].forEach((samples, i) => {
-      const found = samples ? formants(samples, rate, at) : [];
-      cells[i].forEach((cell, k) => {
-        cell.textContent = Number.isFinite(found[k]) ? found[k].toFixed(0) : "–";
-      });
-    });
-    const [best, second] = top();
+  /** Say what the charts show. */
+  tell() {
+    const { waves, spectrograms, overTime, atCursor, pitch } = this.charts;
+    const at = `${this.at.toFixed(3)} s`;
+    const [mine, its] = this.both((samples) => this.f0InWords(samples)).map((t) => t ?? "no F0");
+    pitch.say(`at ${at} ${mine} in the recording, ${its} in the relevance signal`);
+    this.fillTable();
+    const [best, second] = this.top;
     if (!best) return;
-    const [words, then] = [best, second].map(([name, p]) => `${who(name)} (${percent(p)})`);
+    const [words, then] = [best, second].map(([name, p]) => `${this.who(name)} (${percent(p)})`);
     atCursor.say(`${words}, then ${then}`);
-    const often = winners(posteriors().rows).map((k) => net().classes[k]);
+    const often = winners(this.posteriors.rows).map((k) => this.net.classes[k]);
     overTime.say(`in this order ${often.join(", ")}`);
     for (const each of [...waves, ...spectrograms]) {
-      each.say(`${duration().toFixed(2)} s, cursor at ${at.toFixed(3)} s`);
+      each.say(`${this.duration.toFixed(2)} s, cursor at ${at}`);
     }
-    if (rolling) return; // a reader of the screen would hear nothing else
-    note.say(
-      `At ${at.toFixed(3)} s the network hears ${words}, then ${then}; ${mine} in the recording, ` +
+    if (this.rolling) return; // a reader of the screen would hear nothing else
+    this.note.say(
+      `At ${at} the network hears ${words}, then ${then}; ${mine} in the recording, ` +
         `${its} in the relevance signal.`,
     );
   }
 
-  function move(time) {
-    place.value = Math.min(duration(), Math.max(0, time));
-    at = place.value; // on the slider's steps
-    draw();
+  /** @param {Sound} samples */
+  f0InWords(samples) {
+    const { hertz, start, step } = this.analysis(samples).f0;
+    const here = hertz[Math.round((this.at - start) / step)] ?? NaN;
+    return Number.isFinite(here) ? `F0 ${here.toFixed(0)} Hz` : "no F0";
   }
 
-  function soundButton(text, samples) {
-    const node = button(text, () => {
-      if (sounding === node) return stop();
-      if (!samples())
-        return note.say("There is nothing to play yet: the network is still listening.");
-      play(samples(), rate, () => {
-        node.textContent = text;
-        if (sounding === node) sounding = null;
-      });
-      sounding = node;
-      node.textContent = "Stop";
-    });
-    return node;
+  /** Write the formants at the cursor into their table. */
+  fillTable() {
+    const found = this.both((samples) => formants(samples, this.rate, this.at));
+    this.table.cells.forEach((cells, i) =>
+      cells.forEach((cell, k) => {
+        const hertz = found[i]?.[k] ?? NaN;
+        cell.textContent = Number.isFinite(hertz) ? hertz.toFixed(0) : "–";
+      }),
+    );
   }
 
-  /** Show how far the work is: 0 to 1, NaN where nobody knows; null when there is none. */
-  function work(share, text = "") {
-    busy.hidden = share === null;
-    if (Number.isFinite(share)) bar.value = share;
-    else bar.removeAttribute("value");
-    busyText.textContent = text;
+  /**
+   * A class for somebody who does not know its letters.
+   * @param {string} name
+   */
+  who(name) {
+    if (this.network.value === "speakers") return `speaker ${name}`;
+    const example = this.about.examples[name];
+    return example ? `${name} as in “${example}”` : name;
   }
 
-  /** Say where the networks run, and offer what works there. */
-  function allow() {
-    const able = !reason || Boolean(ask);
-    where.textContent = !reason
-      ? "Nothing leaves your machine: the network runs in this page. It is loaded (16 MB) when you " +
-        "first give it a sound of your own."
-      : ask
-        ? "This notebook's kernel runs the networks: a sound of yours goes to the kernel's machine, " +
-          "and nowhere else. Everything else is computed in this page."
-        : `${reason}, so only the sounds that came with it can be heard: ${
-            assets && reason.startsWith("A page")
-              ? "serve the book over http (python -m http.server in its folder)"
-              : "reload it, or run its cell"
-          }, or open it on Binder, to use your own file or microphone.`;
-    const voice = able && Boolean(navigator.mediaDevices?.getUserMedia);
-    for (const [control, works] of [
-      [file.control, able],
-      [recordButton, voice],
-    ]) {
-      control.disabled = !works;
-      control.setAttribute("aria-describedby", where.id);
-    }
-    if (able && !voice)
-      where.textContent += " This browser gives no microphone here: it needs https or localhost.";
+  // what a reader does
+
+  /** @param {number} time s */
+  move(time) {
+    this.place.value = Math.min(this.duration, Math.max(0, time));
+    this.at = this.place.value; // on the slider's steps
+    this.draw();
   }
 
-  /** What a network hears of `samples`, wherever it runs: {rows, relevance}, as asked for. */
-  async function hear(name, samples, plan, { want, signal, progress }) {
-    const { window } = about.networks.find((n) => n.name === name);
-    let run = null;
-    if (!reason) {
-      try {
-        const megabytes = (n, all) =>
-          signal?.aborted ||
-          work(
-            n / all,
-            `Loading the network: ${n.toFixed(1)} MB${all ? ` of ${all.toFixed(1)} MB` : ""}`,
-          );
-        run = await engine(assets, name, megabytes);
-      } catch (error) {
-        reason = `The network could not be loaded (${error.message})`;
-        allow();
+  /** Put the cursor into the middle. */
+  centre() {
+    this.place.limits(0, this.duration.toFixed(3));
+    this.place.value = this.duration / 2;
+    this.at = this.place.value;
+  }
+
+  /**
+   * @param {string} text
+   * @param {() => Sound | null} take
+   */
+  player(text, take) {
+    return soundButton(text, this.rate, () => {
+      const samples = take();
+      if (!samples) {
+        this.note.say("There is nothing to play yet: the network is still listening.");
       }
-      signal?.throwIfAborted();
-    }
-    if (run) return listen(run, samples, { window, ...plan }, { signal, progress });
-    if (!ask) throw Error(where.textContent);
-    const found = {};
-    for (const what of want) {
-      const bytes = Float32Array.from(samples).buffer;
-      const { buffers } = await ask({ ask: what, network: name, ...plan }, [bytes]);
-      signal?.throwIfAborted();
-      const { buffer, byteOffset, byteLength } = buffers[0];
-      const values = new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength));
-      const size = values.length / plan.count;
-      if (what === "relevance") found.relevance = values;
-      else
-        found.rows = Array.from({ length: plan.count }, (_, i) =>
-          values.subarray(i * size, (i + 1) * size),
-        );
-    }
-    return found;
+      return samples;
+    });
   }
 
-  /** Why a sound cannot be heard, in a sentence; nothing where it can. */
-  function refusal(samples, name) {
-    const { window } = net();
-    if (samples.length < window) {
-      return `${name} lasts ${(samples.length / rate).toFixed(2)} s and this network hears windows of ${window / rate} s: use a longer sound.`;
-    }
-    if (samples.every((v) => v === samples[0])) return `${name} is silent: use another sound.`;
-    return "";
+  changeSound() {
+    this.silence();
+    this.chooseSound();
   }
 
-  async function choose() {
-    const { window, stride, classes } = net();
-    task.textContent =
-      network.value === "speakers"
-        ? `The question: which of the ${classes.length} readers it knows speaks these ` +
-          `${(1000 * window) / rate} ms? It names one of them for any voice.`
-        : `The question: which of ${classes.length - 1} phones, or silence, is in the middle of ` +
-          `${(1000 * window) / rate} ms?`;
-    const times = (n) => `${n} sample${n === 1 ? "" : "s"}`;
-    shiftNote.textContent =
-      count() === 1
-        ? `Windows side by side, ${times(hop())} apart: the network's grid (every 10 samples, and ` +
-          "coarser) stays in the relevance signal as aliasing, images of the spectrum around " +
-          `multiples of ${rate / 10} Hz.`
-        : `Windows ${times(hop())} apart: each sample is heard in about ${count()} windows, and the ` +
-          `network's grid of ${stride} samples is averaged away ${count() < 16 ? "in part" : "well"}.`;
-    if (about.sounds.includes(sound.value)) model.set("sound", sound.value);
-    model.set("network", network.value);
-    model.set("shifts", count());
-    model.save_changes();
-    if (rolling) {
-      Object.assign(rolling, { relevance: null, times: [], rows: [] }); // of another network
-      return draw();
-    }
+  chooseSound() {
+    this.centre();
+    return this.choose();
+  }
 
-    working?.abort(); // what was asked before is of no use now
-    const { signal } = (working = new AbortController());
-    const samples = original();
-    const now = key();
-    const keyed = `${now}/${count()}`;
-    const part = (what) => (done, all) => work(done / all, `${what}: ${done} of ${all} windows`);
-    const all = (space) => ({
+  /** Listen to what is chosen, where that was not yet done. */
+  async choose() {
+    const { net, hop, count } = this;
+    this.task.textContent = taskInWords(net, this.rate);
+    this.shiftNote.textContent = shiftsInWords(count, hop, net.stride, this.rate);
+    this.keep();
+    if (this.rolling) {
+      Object.assign(this.rolling, { relevance: null, times: [], rows: [] }); // of another network
+      return this.draw();
+    }
+    const signal = this.begin();
+    this.draw();
+    try {
+      await this.hearChosen(signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.busy.show(null);
+      if (this.reason && !this.ask && !this.isGiven) {
+        this.forget(this.sound.value); // nobody here can listen to it
+        this.chooseSound();
+      }
+      this.note.say(/** @type {Error} */ (error).message);
+      return;
+    }
+    this.busy.show(null);
+  }
+
+  /** Begin a computation; what was asked before is of no use now. */
+  begin() {
+    this.working?.abort();
+    this.working = new AbortController();
+    return this.working.signal;
+  }
+
+  /**
+   * Hear the probabilities and the relevance of what is chosen, and draw each as it comes.
+   * @param {AbortSignal} signal
+   */
+  async hearChosen(signal) {
+    const { original: samples, key, hop, about } = this;
+    const [name, keyed] = [this.network.value, `${key}/${this.count}`];
+    const no = refusal(samples, this.sound.value, this.net.window, this.rate);
+    if (no) throw Error(capital(no));
+    /** @param {number} space */
+    const plan = (space) => ({
       first: 0,
       hop: space,
       count: Math.floor((samples.length - 1) / space) + 1,
     });
-    draw();
-    try {
-      const no = refusal(samples, sound.value);
-      if (no) throw Error(`${no[0].toUpperCase()}${no.slice(1)}`);
-      if (!heard.has(now)) {
-        work(NaN, "Listening");
-        const { rows } = await hear(network.value, samples, all(step), {
-          want: ["probabilities"],
-          signal,
-          progress: part("Probabilities"),
-        });
-        heard.set(now, { rows, times: rows.map((_, i) => (i * step) / rate) });
-        draw();
-      }
-      if (!heard.has(keyed)) {
-        work(NaN, "Listening");
-        const found = await hear(network.value, samples, all(hop()), {
-          want: ["relevance"],
-          signal,
-          progress: part("Relevance"),
-        });
-        heard.set(keyed, found.relevance);
-        draw();
-      }
-    } catch (error) {
-      if (signal.aborted) return;
-      work(null);
-      if (reason && !ask && !about.sounds.includes(sound.value)) {
-        forget(sound.value); // nobody here can listen to it
-        chooseSound();
-      }
-      note.say(error.message);
-      return;
+    /** @param {string} what @returns {(done: number, all: number) => void} */
+    const progress = (what) => (done, all) =>
+      this.busy.show(done / all, `${what}: ${done} of ${all} windows`);
+    if (!this.posteriorsOf.has(key)) {
+      this.busy.show(NaN, "Listening");
+      const order = { signal, progress: progress("Probabilities") };
+      const found = await this.hear(name, samples, plan(about.step), {
+        want: ["probabilities"],
+        ...order,
+      });
+      this.posteriorsOf.set(key, this.timed(found.rows));
+      this.draw();
     }
-    work(null);
+    if (!this.relevanceOf.has(keyed)) {
+      this.busy.show(NaN, "Listening");
+      const order = { signal, progress: progress("Relevance") };
+      const found = await this.hear(name, samples, plan(hop), { want: ["relevance"], ...order });
+      this.relevanceOf.set(keyed, found.relevance);
+      this.draw();
+    }
   }
 
-  function offer() {
-    sound.options([...sounds.keys()].map((s) => [s, s]));
+  /**
+   * What a network hears of `samples`, wherever it runs: {rows, relevance}, as asked for.
+   * @param {string} name
+   * @param {Sound} samples
+   * @param {{first: number, hop: number, count: number}} plan
+   * @param {Order} order
+   * @returns {Promise<{rows: Float32Array[], relevance: Sound}>}
+   */
+  async hear(name, samples, plan, { want, signal, progress }) {
+    const run = this.reason ? null : await this.engineOf(name, signal);
+    if (run) {
+      const net = /** @type {Network} */ (this.about.networks.find((n) => n.name === name));
+      return listen(run, samples, { window: net.window, ...plan }, { signal, progress });
+    }
+    if (!this.ask) throw Error(this.where.textContent);
+    const found = { rows: /** @type {Float32Array[]} */ ([]), relevance: new Float32Array(0) };
+    for (const what of want) {
+      const bytes = Float32Array.from(samples).buffer;
+      const { buffers } = await this.ask({ ask: what, network: name, ...plan }, [bytes]);
+      signal.throwIfAborted();
+      const values = numbersOf(buffers);
+      if (what === "relevance") found.relevance = values;
+      else found.rows = rowsOf(values, values.length / plan.count);
+    }
+    return found;
   }
 
-  function forget(name) {
-    for (const each of [...heard.keys()]) if (each.startsWith(`${name}/`)) heard.delete(each);
-    sounds.delete(name);
-    offer();
+  /**
+   * The engine of a network in this page; null, from now on for all, where it does not load.
+   * @param {string} name
+   * @param {AbortSignal} signal
+   */
+  async engineOf(name, signal) {
+    let run = null;
+    try {
+      run = await engine(this.assets ?? "", name, (megabytes, all) => {
+        if (signal.aborted) return;
+        const of = all ? ` of ${all.toFixed(1)} MB` : "";
+        this.busy.show(megabytes / all, `Loading the network: ${megabytes.toFixed(1)} MB${of}`);
+      });
+    } catch (error) {
+      this.reason = `The network could not be loaded (${/** @type {Error} */ (error).message})`;
+      this.allow();
+    }
+    signal.throwIfAborted();
+    return run;
   }
 
-  function chooseSound() {
-    place.limits(0, duration().toFixed(3));
-    place.value = duration() / 2;
-    at = place.value;
-    return choose();
+  /** Say where the networks run, and offer what works there. */
+  allow() {
+    const able = !this.reason || Boolean(this.ask);
+    this.where.textContent = whereInWords(this.reason, Boolean(this.ask), this.assets);
+    // not in every context, whatever its type says
+    const devices = /** @type {MediaDevices | undefined} */ (navigator.mediaDevices);
+    const voice = able && Boolean(devices?.getUserMedia);
+    this.file.control.disabled = !able;
+    this.recordButton.disabled = !voice;
+    for (const each of [this.file.control, this.recordButton]) {
+      each.setAttribute("aria-describedby", this.where.id);
+    }
+    if (able && !voice) {
+      this.where.textContent +=
+        " This browser gives no microphone here: it needs https or localhost.";
+    }
   }
 
-  /** Take a sound of the reader's: forget what was heard of the one before, and listen. */
-  function take(name, samples) {
-    forget(name);
-    sounds.set(name, samples);
-    offer();
-    sound.value = name;
-    return chooseSound();
+  // sounds of the reader's
+
+  /**
+   * Forget a sound and what was heard of it.
+   * @param {string} name
+   */
+  forget(name) {
+    for (const heard of [this.posteriorsOf, this.relevanceOf]) {
+      for (const each of [...heard.keys()]) if (each.startsWith(`${name}/`)) heard.delete(each);
+    }
+    this.sounds.delete(name);
+    this.sound.options(this.soundPairs);
   }
 
-  async function readFile(chosen) {
-    silence();
+  /**
+   * Take a sound of the reader's: forget what was heard of the one before, and listen.
+   * @param {string} name
+   * @param {Sound} samples
+   */
+  take(name, samples) {
+    this.forget(name);
+    this.sounds.set(name, samples);
+    this.sound.options(this.soundPairs);
+    this.sound.value = name;
+    return this.chooseSound();
+  }
+
+  /** @param {File} chosen */
+  async readFile(chosen) {
+    const { rate } = this;
+    const { longest } = this.about;
+    this.silence();
     let samples;
     try {
       samples = await decode(chosen, rate);
     } catch {
-      return note.say(
+      this.note.say(
         `${chosen.name} holds no sound that this browser can read: give a wav, flac, ogg or mp3 file.`,
       );
+      return;
     }
     const cut = samples.subarray(0, longest * rate);
-    const no = refusal(cut, chosen.name);
-    if (no) return note.say(no);
-    await take(FILE, cut.slice());
-    if (cut.length < samples.length && sound.value === FILE) {
-      note.say(
+    const no = refusal(cut, chosen.name, this.net.window, rate);
+    if (no) return this.note.say(no);
+    await this.take(FILE, cut.slice());
+    if (cut.length < samples.length && this.sound.value === FILE) {
+      this.note.say(
         `${chosen.name} lasts ${(samples.length / rate).toFixed(1)} s: these are its first ${longest} s.`,
       );
     }
   }
 
-  /** Bring the last `seconds` of the microphone to the networks' rate. */
-  async function recorded(device, seconds) {
-    return decode(wavFile(device.last(seconds), device.rate), rate);
+  /**
+   * Bring the last `seconds` of the microphone to the networks' rate.
+   * @param {Microphone} device
+   * @param {number} seconds
+   */
+  recorded(device, seconds) {
+    return decode(wavFile(device.last(seconds), device.rate), this.rate);
   }
 
-  async function record() {
-    working?.abort();
-    work(null);
+  /** Open the microphone, and show what the network hears until it is closed. */
+  async record() {
+    const signal = this.begin();
+    this.busy.show(null);
     stop();
-    const { signal } = (working = new AbortController());
-    recordButton.disabled = true;
+    this.recordButton.disabled = true;
     let device;
     try {
-      device = await microphone(longest);
+      device = await microphone(this.about.longest);
     } catch (error) {
-      return note.say(
-        `The microphone does not open (${error.message}): allow this page to use it, in the browser's settings.`,
+      const { message } = /** @type {Error} */ (error);
+      return this.note.say(
+        `The microphone does not open (${message}): allow this page to use it, in the browser's settings.`,
       );
     } finally {
-      recordButton.disabled = false;
+      this.recordButton.disabled = false;
     }
-    open = device;
-    recordButton.textContent = "Stop recording";
-    shifts.control.disabled = true; // one window has no shifts
-    note.say("Recording: speak, and stop when you are done.");
-    const began = performance.now();
-    let history = { of: network.value, moments: [], rows: [] };
+    this.open = device;
+    this.recordButton.textContent = "Stop recording";
+    this.shifts.control.disabled = true; // one window has no shifts
+    this.note.say("Recording: speak, and stop when you are done.");
     try {
-      while (open === device) {
-        const name = network.value;
-        const { window } = net();
-        // a little more than the window, since a filter that resamples needs a start
-        const tail = (await recorded(device, window / rate + 0.05)).slice(-window);
-        if (tail.length < window || tail.every((v) => v === tail[0])) {
-          await new Promise((resolve) => setTimeout(resolve, 20));
-          continue;
-        }
+      await this.roll(device, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.changeSound();
+      this.note.say(/** @type {Error} */ (error).message);
+    }
+  }
+
+  /**
+   * Hear the newest window again and again, as long as the microphone is open.
+   * @param {Microphone} device
+   * @param {AbortSignal} signal
+   */
+  async roll(device, signal) {
+    const began = performance.now();
+    /** @param {string} name @returns {History} */
+    const nothing = (name) => ({ of: name, moments: [], rows: [] });
+    let history = nothing(this.network.value);
+    while (this.open === device) {
+      const name = this.network.value;
+      const { window } = this.net;
+      // a little more than the window, since a filter that resamples needs a start
+      const tail = (await this.recorded(device, window / this.rate + 0.05)).slice(-window);
+      if (tail.length === window && !constant(tail)) {
         const plan = { first: window >> 1, hop: window, count: 1 };
-        const found = await hear(name, tail, plan, {
+        const found = await this.hear(name, tail, plan, {
           want: ["probabilities", "relevance"],
           signal,
         });
-        if (open !== device) break;
-        work(null);
-        if (history.of !== name) history = { of: name, moments: [], rows: [] };
+        if (this.open !== device) break;
+        this.busy.show(null);
+        if (history.of !== name) history = nothing(name);
         const now = (performance.now() - began) / 1000;
-        history.moments.push(now);
-        history.rows.push(found.rows[0]);
-        while (now - history.moments[0] > longest) {
-          history.moments.shift();
-          history.rows.shift();
-        }
-        const first = !rolling || rolling.samples.length !== window;
-        rolling = {
-          samples: tail,
-          relevance: found.relevance,
-          times: history.moments.map((moment) => moment - now),
-          rows: [...history.rows],
-        };
-        if (first) {
-          place.limits(0, duration().toFixed(3));
-          place.value = duration() / 2;
-          at = place.value;
-        }
-        draw();
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        this.showNow(tail, found, history, now);
       }
-    } catch (error) {
-      if (signal.aborted) return;
-      silence();
-      chooseSound();
-      note.say(error.message);
+      await pause(20);
     }
+  }
+
+  /**
+   * Show the newest window.
+   * @param {Sound} samples
+   * @param {{rows: Float32Array[], relevance: Sound}} found
+   * @param {History} history
+   * @param {number} now s since the microphone opened
+   */
+  showNow(samples, found, history, now) {
+    history.moments.push(now);
+    history.rows.push(found.rows[0]);
+    while (now - history.moments[0] > this.about.longest) {
+      history.moments.shift();
+      history.rows.shift();
+    }
+    const first = this.rolling?.samples.length !== samples.length;
+    this.rolling = {
+      samples,
+      relevance: found.relevance,
+      times: history.moments.map((moment) => moment - now),
+      rows: [...history.rows],
+    };
+    if (first) this.centre();
+    this.draw();
   }
 
   /** Stop recording, and forget what was recorded. */
-  function silence() {
-    open?.close();
-    open = rolling = null;
-    recordButton.textContent = "Record";
-    shifts.control.disabled = false;
+  silence() {
+    this.open?.close();
+    this.open = this.rolling = null;
+    this.recordButton.textContent = "Record";
+    this.shifts.control.disabled = false;
   }
 
-  /** Stop recording, and listen to the whole of it. */
-  async function finish() {
-    const whole = await recorded(open, longest).catch(() => new Float32Array(0));
-    silence();
-    const no = refusal(whole, "the recording");
+  /**
+   * Stop recording, and listen to the whole of it.
+   * @param {Microphone} device
+   */
+  async finish(device) {
+    const whole = await this.recorded(device, this.about.longest).catch(() => new Float32Array(0));
+    this.silence();
+    const no = refusal(whole, "the recording", this.net.window, this.rate);
     if (no) {
-      note.say(`${no[0].toUpperCase()}${no.slice(1)}`);
-      return chooseSound();
+      this.note.say(capital(no));
+      return this.chooseSound();
     }
-    await take(VOICE, whole);
+    await this.take(VOICE, whole);
   }
 
-  root.replaceChildren(
-    where,
-    row(network.node, sound.node, file.node, recordButton),
-    task,
-    row(shifts.node, ...buttons),
-    shiftNote,
-    busy,
-    columns(waves),
-    row(place.node),
-    columns([overTime, atCursor]),
-    note.node,
-    columns(spectrograms),
-    pitch.node,
-    make("div", { className: "relviz-scroll" }, table),
-  );
-  function columns(pictures) {
-    return make("div", { className: "relviz-pair" }, ...pictures.map((c) => c.node));
+  // the talk with Python
+
+  /** Tell Python what is chosen. */
+  keep() {
+    if (this.isGiven) this.model.set("sound", this.sound.value);
+    this.model.set("network", this.network.value);
+    this.model.set("shifts", this.count);
+    this.model.save_changes();
   }
 
-  const seconds = (canvas, x) => ((x - LEFT) / (canvas.clientWidth - LEFT - RIGHT)) * duration();
-  for (const { canvas } of [...waves, ...spectrograms, pitch])
-    drag(canvas, (x) => move(seconds(canvas, x)));
-  drag(overTime.canvas, (x) => rolling || move(seconds(overTime.canvas, x)));
+  /** What is chosen, by the names of the model. @returns {Record<string, string | number>} */
+  chosen() {
+    return { network: this.network.value, sound: this.sound.value, shifts: this.count };
+  }
 
-  const end = whenKernel(model, (kernel) => {
-    ask = kernel;
-    allow();
-  });
-  for (const name of ["network", "sound", "shifts"]) {
-    model.on(`change:${name}`, () => {
-      const shown = { network: network.value, sound: sound.value, shifts: count() };
-      if (shown[name] === model.get(name)) return; // it was chosen here
-      network.value = model.get("network");
-      shifts.value = Math.max(0, about.shifts.indexOf(model.get("shifts")));
-      if (name === "sound") {
-        sound.value = model.get("sound");
-        silence();
-        chooseSound();
-      } else choose();
+  /** Follow the model, where it was not changed here. */
+  follow() {
+    const { model } = this;
+    for (const name of ["network", "sound", "shifts"]) {
+      model.on(`change:${name}`, () => {
+        if (this.chosen()[name] === model.get(name)) return; // it was chosen here
+        this.network.value = model.get("network");
+        this.shifts.value = this.modelShifts;
+        if (name === "sound") {
+          this.sound.value = model.get("sound");
+          this.changeSound();
+        } else this.choose();
+      });
+    }
+  }
+
+  /** All of it. */
+  parts() {
+    const { waves, overTime, atCursor, spectrograms, pitch } = this.charts;
+    return [
+      this.where,
+      row(this.network.node, this.sound.node, this.file.node, this.recordButton),
+      this.task,
+      row(
+        this.shifts.node,
+        this.player("Play sound", () => this.original),
+        this.player("Play relevance", () => this.relevance),
+      ),
+      this.shiftNote,
+      this.busy.node,
+      beside(waves),
+      row(this.place.node),
+      beside([overTime, atCursor]),
+      this.note.node,
+      beside(spectrograms),
+      pitch.node,
+      make("div", { className: "relviz-scroll" }, this.table.node),
+    ];
+  }
+
+  /** Let a pointer move the cursor. */
+  point() {
+    const { waves, spectrograms, overTime, pitch } = this.charts;
+    /** @param {HTMLCanvasElement} canvas @param {number} x */
+    const seconds = (canvas, x) =>
+      ((x - LEFT) / (canvas.clientWidth - LEFT - RIGHT)) * this.duration;
+    for (const { canvas } of [...waves, ...spectrograms, pitch]) {
+      drag(canvas, (x) => this.move(seconds(canvas, x)));
+    }
+    drag(overTime.canvas, (x) => {
+      if (!this.rolling) this.move(seconds(overTime.canvas, x));
     });
   }
-  allow();
-  chooseSound();
+
+  end() {
+    stop();
+    this.working?.abort();
+    this.open?.close();
+    this.pictures.forEach((each) => each.end());
+  }
+}
+
+/** @param {{model: Model, el: HTMLElement}} view */
+async function render({ model, el }) {
+  const root = make("section", { className: "relviz", "aria-label": "Live explorer" });
+  el.append(root);
+  root.append(make("p", {}, "Unpacking…"));
+  const { about, signals } = await unpack(model.get("data"));
+  const explorer = new LiveExplorer(model, about, signals);
+  root.replaceChildren(...explorer.parts());
+  explorer.point();
+  const end = whenKernel(model, (kernel) => {
+    explorer.ask = kernel;
+    explorer.allow();
+  });
+  explorer.follow();
+  explorer.allow();
+  explorer.chooseSound();
   return () => {
     end();
-    stop();
-    working?.abort();
-    open?.close();
-    charts.forEach((c) => c.end());
+    explorer.end();
   };
 }
 

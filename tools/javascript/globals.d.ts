@@ -1,0 +1,10 @@
+// What scripts of the book's pages find there, made by others.
+
+/** The site's static folder, with a slash at its end: book/assets/explorers.js says it. */
+declare var relvizAssets: string | undefined;
+
+/** Sphinx's settings. */
+declare const DOCUMENTATION_OPTIONS: { SHOW_SEARCH_SUMMARY: boolean };
+
+/** RequireJS, which loads the explorers of a page. */
+declare const requirejs: { config(options: { paths: Record<string, string> }): void };
