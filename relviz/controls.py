@@ -2,12 +2,15 @@
 
 Three kinds of question, and none of them asks how a picture looks.
 
-    randomise   does relevance change when what the network has learnt is overwritten, all layers
-                from the output down (`cascade`) or one alone (`independent`)?
-    compare     does it differ between classes (`class_sensitivity`)? `cosine` and `spearman` say
-                by how much two signals differ.
-    intervene   does the score fall when what is called relevant is taken away (`deletion`), rise
-                when it is put back (`insertion`), and by how much for every piece (`occlusion`)?
+randomise
+    Does relevance change when what the network has learnt is overwritten, all layers from the
+    output down (`cascade`) or one alone (`independent`)?
+compare
+    Does it differ between classes (`class_sensitivity`)? `cosine` and `spearman` say by how much
+    two signals differ.
+intervene
+    Does the score fall when what is called relevant is taken away (`deletion`), rise when it is put
+    back (`insertion`), and by how much for every piece (`occlusion`)?
 
 Pieces are called units: blocks of samples ("time") or bands of DFT bins ("frequency"), `units` of
 them, as equal as they can be, first to last. What is taken away is replaced by 0, the mean of a
@@ -36,9 +39,14 @@ from relviz.attributions import Attribution, Method, relevance
 from relviz.backprop import Target, score, winning
 
 Domain = Literal["time", "frequency"]
+"""What the units are: blocks of samples or bands of DFT bins."""
+
 Array = ArrayLike | Tensor
+"""What is taken: arrays and tensors alike."""
+
 Net = TypeVar("Net", bound=nn.Module)
 Similarity = Callable[[Array, Array], NDArray[np.float64]]
+"""From two signals, (..., samples), to how alike they are, (...)."""
 
 
 class Curve(NamedTuple):

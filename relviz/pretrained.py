@@ -20,6 +20,8 @@ MODEL = "model.safetensors"
 """What a run's folder calls its network."""
 
 WEIGHTS = Path(__file__).parent / "weights"
+"""Where the shipped networks lie."""
+
 
 SEEDS: Mapping[str, tuple[str, ...]] = {
     "phones": ("phones-0", "phones-1", "phones-2"),

@@ -37,7 +37,10 @@ __all__ = [
 ]
 
 Normalise = Literal["window", "utterance", "none"]
+"""What a window goes through before the network."""
+
 Scale = Literal["rms", "none"]
+"""What becomes of the relevance of each window."""
 
 
 def relevance_signal(

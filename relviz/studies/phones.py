@@ -636,7 +636,7 @@ def short_term(
     frequencies : ndarray, (n_fft // 2 + 1,)
         In Hz.
     magnitude : ndarray, (n_fft // 2 + 1,)
-        |DFT|.
+        ``|DFT|``.
     envelope : ndarray, (n_fft // 2 + 1,)
         NaN where linear prediction fails.
 

@@ -20,6 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from relviz._errors import ParameterError
 
 FOLDER = Path(__file__).parent
+"""Where the scripts lie."""
+
 BLOCK = 256
 """Samples that share one scale where a signal travels in 8 bits."""
 

@@ -26,6 +26,7 @@ NAMES: Mapping[str, str] = {
     "gradient": "plain gradient",
     "deconvnet": "deconvnet",
 }
+"""What the rules are called on the page."""
 
 
 @dataclass(frozen=True)

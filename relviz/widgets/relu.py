@@ -16,6 +16,7 @@ SHAPES = ((2,), (3, 2), (2, 3), (1, 2))
 """The input, and the weights of the three layers: rows are units, columns what they hear."""
 
 COUNT = sum(int(np.prod(shape)) for shape in SHAPES)
+"""How many numbers that makes."""
 
 START = (2, 1, 1, -1, 1, 0, -1, 0, -1, 1, 1, 0, 1, 0, 1, 2)
 """The first preset of relu.js: every rule gives another answer."""

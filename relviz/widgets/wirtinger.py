@@ -19,7 +19,10 @@ LONGEST = 512
 """Samples of a signal that is given."""
 
 WINDOWS = ("hann", "hamming", "boxcar")
+"""Windows to choose."""
+
 LENGTHS = (16, 32, 64, 128)
+"""Their lengths in samples."""
 
 
 class WirtingerExplorer(Explorer):
