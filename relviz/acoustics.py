@@ -128,6 +128,10 @@ def median_f0(
     ParameterError
         As `f0_contour`.
 
+    Notes
+    -----
+    Used from chapter 1 of the book on.
+
     References
     ----------
     As for `f0_contour`.

@@ -98,6 +98,10 @@ def name(index: int) -> str:
     str
         In English.
 
+    Notes
+    -----
+    Used in chapter 3 of the book, guided backpropagation on images.
+
     Examples
     --------
     >>> name(285), name(7)
@@ -125,6 +129,10 @@ def preprocess(photo: ArrayLike, size: int = SIZE) -> Tensor:
     ------
     ParameterError
         For another shape, for other numbers and for an empty photo.
+
+    Notes
+    -----
+    Used in chapter 3 of the book, guided backpropagation on images.
 
     Examples
     --------
@@ -374,6 +382,10 @@ def redraw(net: nn.Module) -> None:
     net : Module
         Loses what it has learnt.
 
+    Notes
+    -----
+    Used in chapter 3 of the book, guided backpropagation on images.
+
     References
     ----------
     He et al. (2015), arXiv:1502.01852, section 2.2.
@@ -421,6 +433,8 @@ def vgg16(path: str | Path | None = None, download: bool = False) -> VGG16:
     -----
     torchvision's own training of VGG16; the paper used the authors' weights, for Caffe.
 
+    Used in chapter 3 of the book, guided backpropagation on images.
+
     Examples
     --------
     >>> vgg16("none.pth")  # doctest: +ELLIPSIS
@@ -459,6 +473,10 @@ def find_vgg16() -> Path | None:
     -------
     Path or None
         The file, unchecked.
+
+    Notes
+    -----
+    Used in chapter 3 of the book, guided backpropagation on images.
 
     Examples
     --------

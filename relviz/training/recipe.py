@@ -152,7 +152,7 @@ class Recipe:
             )
 
     def rate(self, step: int) -> float:
-        """The learning rate of step `step`, from 0."""
+        """Return the learning rate of step `step`, from 0."""
         if self.schedule == "constant":
             return self.learning_rate
         return self.learning_rate * (1 + math.cos(math.pi * step / self.steps)) / 2
