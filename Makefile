@@ -63,8 +63,9 @@ PAGES := $(addprefix tests/book/test_,pages.py browser.py explorers.py live.py)
 WITHOUT_PAGES := $(addprefix --ignore=,$(PAGES))
 
 .PHONY: pytest
-pytest: $(INSTALLED) ## the tests of the library and of the notebooks as files
+pytest: $(INSTALLED) ## the tests of the library, its examples, and the notebooks as files
 	$(BIN)/python -m pytest $(WITHOUT_PAGES)
+	$(BIN)/python -m pytest --doctest-modules relviz
 ifdef RELVIZ_DATA
 	@echo 'and without recordings:'
 	env -u RELVIZ_DATA $(BIN)/python -m pytest $(WITHOUT_PAGES) -m 'not slow and not realdata'

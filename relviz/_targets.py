@@ -14,10 +14,7 @@ from relviz._errors import ParameterError
 __all__ = ["Target", "chosen"]
 
 Target = int | str | tuple[int, int | str] | Tensor | Callable[[Any], Tensor] | None
-"""What is to be explained. None: the winning class of each item (of each frame, where there are
-frames); an int: a class; a str: a class by its name; (frame, class): a class in one frame of a
-network whose scores are (batch, frames, classes); an integer tensor of the scores' shape less the
-classes; or a function of what the network returns."""
+"""See `relviz.backprop.Target`."""
 
 
 def chosen(output: Any, target: Target, given: torch.Size, net: object = None) -> Tensor:

@@ -129,6 +129,10 @@ def median_f0(
     ParameterError
         As `f0_contour`.
 
+    Notes
+    -----
+    Used from chapter 1 of the book on.
+
     References
     ----------
     As for `f0_contour`.
@@ -303,7 +307,7 @@ def lpc(frame: ArrayLike, order: int = 16) -> NDArray[np.float64]:
 def lp_envelope(
     frame: ArrayLike, sample_rate: float, *, order: int = 16, n_fft: int = 1024
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the spectral envelope of a frame by linear prediction, in the units of its |DFT|.
+    """Return the spectral envelope of a frame by linear prediction, in the units of its ``|DFT|``.
 
     Parameters
     ----------
@@ -374,7 +378,7 @@ def short_term_spectrum(
     frequencies : ndarray, (n_fft // 2 + 1,)
         In Hz.
     magnitude : ndarray, (n_fft // 2 + 1,)
-        |DFT|.
+        ``|DFT|``.
 
     Raises
     ------

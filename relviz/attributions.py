@@ -52,6 +52,7 @@ Method = Literal[
     "gradcam",
     "lrp",
 ]
+"""The methods by name."""
 
 
 def relevance(

@@ -104,6 +104,10 @@ def read(path: str | Path, sample_rate: int = SAMPLE_RATE, minimum: int = 1) -> 
     AudioError
         Naming the file, if it is missing or unreadable, or for what `check` refuses.
 
+    Notes
+    -----
+    Used in chapters 6 and 12 of the book.
+
     Examples
     --------
     >>> import tempfile
@@ -171,6 +175,10 @@ def frame(wave: NDArray, length: int, starts: ArrayLike) -> NDArray:
     -------
     ndarray, (frames, length)
         A copy, of the same dtype.
+
+    Notes
+    -----
+    Used from chapter 1 of the book on.
 
     Examples
     --------

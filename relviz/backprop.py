@@ -1,7 +1,7 @@
 """Gradient, deconvnet and guided backpropagation (GBP): the rules, on the graph of one call.
 
 The three rules differ only at a rectifier (Springenberg et al. 2015, figure 1). With the gradient
-g that arrives from above and the value x that came from below, what goes on downwards is
+g that arrives from above and the value x that came from below, what goes on downwards is ::
 
     gradient    g where x > 0
     deconvnet   g where g > 0
@@ -25,16 +25,26 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 
+from relviz import _targets
 from relviz._errors import ParameterError
 from relviz._guard import Facts, Slice, watched
 from relviz._layers import listen
 from relviz._rectifiers import between, judge
-from relviz._targets import Target, chosen
+from relviz._targets import chosen
 
 __all__ = ["Rule", "Smooth", "Target", "backpropagate", "score", "winning"]
 
+Target = _targets.Target
+"""What is to be explained. None: the winning class of each item (of each frame, where there are
+frames); an int: a class; a str: a class by its name; (frame, class): a class in one frame of a
+network whose scores are (batch, frames, classes); an integer tensor of the scores' shape less the
+classes; or a function of what the network returns."""
+
 Rule = Literal["guided", "gradient", "deconvnet"]
+"""What happens to the gradient at a rectifier."""
+
 Smooth = Literal["refuse", "clamp"]
+"""What a rule does at a smooth activation."""
 
 
 def backpropagate(

@@ -2,12 +2,15 @@
 
 Three kinds of question, and none of them asks how a picture looks.
 
-    randomise   does relevance change when what the network has learnt is overwritten, all layers
-                from the output down (`cascade`) or one alone (`independent`)?
-    compare     does it differ between classes (`class_sensitivity`)? `cosine` and `spearman` say
-                by how much two signals differ.
-    intervene   does the score fall when what is called relevant is taken away (`deletion`), rise
-                when it is put back (`insertion`), and by how much for every piece (`occlusion`)?
+randomise
+    Does relevance change when what the network has learnt is overwritten, all layers from the
+    output down (`cascade`) or one alone (`independent`)?
+compare
+    Does it differ between classes (`class_sensitivity`)? `cosine` and `spearman` say by how much
+    two signals differ.
+intervene
+    Does the score fall when what is called relevant is taken away (`deletion`), rise when it is put
+    back (`insertion`), and by how much for every piece (`occlusion`)?
 
 Pieces are called units: blocks of samples ("time") or bands of DFT bins ("frequency"), `units` of
 them, as equal as they can be, first to last. What is taken away is replaced by 0, the mean of a
@@ -35,14 +38,55 @@ from relviz._errors import ParameterError
 from relviz.attributions import Attribution, Method, relevance
 from relviz.backprop import Target, score, winning
 
+__all__ = [
+    "Array",
+    "Curve",
+    "Domain",
+    "Similarity",
+    "area",
+    "baselines",
+    "cascade",
+    "class_sensitivity",
+    "contribution",
+    "cosine",
+    "deletion",
+    "energy",
+    "independent",
+    "insertion",
+    "keep",
+    "layers",
+    "occlusion",
+    "randomised",
+    "spearman",
+]
+
 Domain = Literal["time", "frequency"]
+"""What the units are: blocks of samples or bands of DFT bins."""
+
 Array = ArrayLike | Tensor
+"""What is taken: arrays and tensors alike."""
+
 Net = TypeVar("Net", bound=nn.Module)
 Similarity = Callable[[Array, Array], NDArray[np.float64]]
+"""From two signals, (..., samples), to how alike they are, (...)."""
 
 
 class Curve(NamedTuple):
-    """Scores while units go or come: fraction (steps + 1,) from 0 to 1, score (..., steps + 1)."""
+    """Scores while units go or come.
+
+    Parameters
+    ----------
+    fraction : ndarray, (steps + 1,)
+        Of the units, from 0 to 1.
+    score : ndarray, (..., steps + 1)
+        What the network says then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Curve(np.array([0.0, 0.5, 1.0]), np.array([3.0, 1.0, 0.0])).score[0].item()
+    3.0
+    """
 
     fraction: NDArray[np.float64]
     score: NDArray[np.float64]
@@ -62,6 +106,10 @@ def layers(net: nn.Module) -> tuple[str, ...]:
     tuple of str
         Names of the modules that have parameters, or buffers that a saved network holds (batch
         statistics). A layer with a parametrization (weight norm) is one layer.
+
+    Notes
+    -----
+    Explained in chapter 9 of the book.
 
     Examples
     --------
@@ -209,10 +257,40 @@ def _make_plain(layer: nn.Module) -> None:
 
 
 def cascade(net: Net, seed: int = 0) -> Iterator[tuple[str, Net]]:
-    """Yield (name, copy) for every layer, output first: it and all above it have random weights.
+    """Yield a copy for every layer, output first: it and all above it have random weights.
 
-    The last copy has nothing left of `net`. Raises what `randomised` raises.
-    Source: Adebayo et al. (2018), section 3.1, cascading randomisation.
+    Parameters
+    ----------
+    net : nn.Module
+        As `randomised` takes it.
+    seed : int
+        Fixes the weights, as in `randomised`.
+
+    Yields
+    ------
+    name : str
+        The layer that was reached.
+    copy : nn.Module
+        The last one has nothing left of `net`.
+
+    Raises
+    ------
+    ParameterError
+        Where `randomised` raises it.
+
+    Notes
+    -----
+    Explained in chapter 9 of the book.
+
+    References
+    ----------
+    Adebayo et al. (2018), section 3.1, cascading randomisation.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    >>> [name for name, _ in cascade(net)]
+    ['2', '0']
     """
     names = layers(net)
     for i in reversed(range(len(names))):
@@ -220,19 +298,72 @@ def cascade(net: Net, seed: int = 0) -> Iterator[tuple[str, Net]]:
 
 
 def independent(net: Net, seed: int = 0) -> Iterator[tuple[str, Net]]:
-    """Yield (name, copy) for every layer, output first: it alone has random weights.
+    """Yield a copy for every layer, output first: it alone has random weights.
 
-    The weights are those that `cascade` draws. Raises what `randomised` raises.
-    Source: Adebayo et al. (2018), section 3.2, independent randomisation.
+    Parameters
+    ----------
+    net : nn.Module
+        As `randomised` takes it.
+    seed : int
+        Fixes the weights, which are those that `cascade` draws.
+
+    Yields
+    ------
+    name : str
+        The layer that was reached.
+    copy : nn.Module
+        All its other layers are those of `net`.
+
+    Raises
+    ------
+    ParameterError
+        Where `randomised` raises it.
+
+    Notes
+    -----
+    Explained in chapter 9 of the book.
+
+    References
+    ----------
+    Adebayo et al. (2018), section 3.2, independent randomisation.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    >>> copies = dict(independent(net))
+    >>> torch.equal(copies["2"][0].weight, net[0].weight)
+    True
     """
     for name in reversed(layers(net)):
         yield name, randomised(net, [name], seed)
 
 
 def cosine(a: Array, b: Array) -> NDArray[np.float64]:
-    """Cosine of the angle between signals, from -1 to 1: (..., n) and (..., n) to (...).
+    """Return the cosine of the angle between signals, from -1 to 1.
 
-    NaN where a signal is zero throughout.
+    Parameters
+    ----------
+    a, b : array_like or Tensor, (..., n)
+        Of one length along the last axis.
+
+    Returns
+    -------
+    ndarray, (...)
+        NaN where a signal is zero throughout.
+
+    Raises
+    ------
+    ParameterError
+        For shapes that cannot be compared.
+
+    Notes
+    -----
+    Explained in chapter 9 of the book.
+
+    Examples
+    --------
+    >>> cosine([[1.0, 0.0], [1.0, 1.0]], [1.0, 1.0]).round(3)
+    array([0.707, 1.   ])
     """
     first, second = _pair(a, b)
     lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
@@ -241,9 +372,31 @@ def cosine(a: Array, b: Array) -> NDArray[np.float64]:
 
 
 def spearman(a: Array, b: Array) -> NDArray[np.float64]:
-    """Rank correlation, from -1 to 1: (..., n) and (..., n) to (...); equal values share ranks.
+    """Return the rank correlation of signals, from -1 to 1; equal values share ranks.
 
-    NaN where a signal is constant.
+    Parameters
+    ----------
+    a, b : array_like or Tensor, (..., n)
+        Of one length along the last axis.
+
+    Returns
+    -------
+    ndarray, (...)
+        NaN where a signal is constant.
+
+    Raises
+    ------
+    ParameterError
+        For shapes that cannot be compared.
+
+    Notes
+    -----
+    Explained in chapter 9 of the book.
+
+    Examples
+    --------
+    >>> spearman([1.0, 2.0, 9.0], [[0.0, 1.0, 2.0], [5.0, 3.0, 1.0]]).round(3)
+    array([ 1., -1.])
     """
     ranks = [stats.rankdata(signal, axis=-1) for signal in _pair(a, b)]
     centred = [rank - (rank.shape[-1] + 1) / 2 for rank in ranks]
@@ -268,11 +421,43 @@ def class_sensitivity(
     method: Method | Attribution = "guided",
     similarity: Similarity = cosine,
 ) -> NDArray[np.float64]:
-    """How alike the relevances of `targets` are for the same input: (..., targets, targets).
+    """Return how alike the relevances of several classes are for the same input.
 
-    x: (..., samples), as `relviz.relevance` takes it. targets: classes, two or more. Where all
-    entries are near 1, relevance does not say which class is being explained.
-    Raises ValueError for fewer than two targets and for what `relviz.relevance` refuses.
+    Parameters
+    ----------
+    net : callable
+        As `relviz.relevance` takes it.
+    x : Tensor, (..., samples)
+        As `relviz.relevance` takes it.
+    targets : sequence of int
+        Classes, two or more.
+    method : str or callable
+        As in `relviz.relevance`.
+    similarity : callable
+        Of two signals, such as `cosine` or `spearman`.
+
+    Returns
+    -------
+    ndarray, (..., targets, targets)
+        Where all entries are near 1, relevance does not say which class is being explained.
+
+    Raises
+    ------
+    ParameterError
+        For fewer than two targets and for what `relviz.relevance` refuses.
+
+    Notes
+    -----
+    Explained in chapter 9 of the book.
+
+    Examples
+    --------
+    >>> net = nn.Linear(2, 3, bias=False)
+    >>> net.weight.data = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    >>> class_sensitivity(net, torch.ones(2), [0, 1, 2], "gradient")
+    array([[1., 0., 1.],
+           [0., 1., 0.],
+           [1., 0., 1.]])
     """
     if len(targets) < 2:
         raise ParameterError(f"targets has {len(targets)} classes: give two or more to compare.")
@@ -281,22 +466,76 @@ def class_sensitivity(
 
 
 def energy(signal: Array, units: int, domain: Domain = "time") -> NDArray[np.float64]:
-    """Energy of a signal in every unit: (..., samples) to (..., units), squares summed.
+    """Return the energy of a signal in every unit, its squares summed.
 
-    In frequency they are those of the one-sided spectrum, scaled so that the units sum to the
-    energy of the signal in both domains (Parseval). Of a relevance signal, this is how much of it
-    lies where; of the input, it is the baseline that knows nothing of any network.
+    Parameters
+    ----------
+    signal : array_like or Tensor, (..., samples)
+        Of a relevance signal, energy is how much of it lies where; of the input, it is the baseline
+        that knows nothing of any network.
+    units : int
+        How many pieces.
+    domain : {"time", "frequency"}
+        Whether they are blocks of samples or bands of DFT bins.
+
+    Returns
+    -------
+    ndarray, (..., units)
+        In frequency the squares are those of the one-sided spectrum, scaled so that the units sum
+        to the energy of the signal in both domains (Parseval).
+
+    Raises
+    ------
+    ParameterError
+        For a number of units that there cannot be, and for an unknown domain.
+
+    Notes
+    -----
+    Explained in chapter 9 of the book.
+
+    Examples
+    --------
+    >>> energy([1.0, 2.0, 0.0, 3.0], units=2)
+    array([5., 9.])
+    >>> energy([1.0, 2.0, 0.0, 3.0], units=2, domain="frequency").sum().item()
+    14.0
     """
     values = _array(signal)
     return contribution(values, values, units, domain)
 
 
 def contribution(x: Array, f: Array, units: int, domain: Domain = "time") -> NDArray[np.float64]:
-    """First-order contribution of every unit of x to the score: (..., units).
+    """Return the first-order contribution of every unit of x to the score.
 
-    x, f: (..., samples), input and gradient. The sum of f[n] x[n] over a block, or of
-    Re(conj(F[k]) X[k]) c[k] / N over a band (c = 1 at DC and Nyquist, else 2). It is what a linear
-    network's score loses when the unit is taken away; the units sum to that of all samples.
+    Parameters
+    ----------
+    x, f : array_like or Tensor, (..., samples)
+        Input and gradient.
+    units : int
+        How many pieces.
+    domain : {"time", "frequency"}
+        Whether they are blocks of samples or bands of DFT bins.
+
+    Returns
+    -------
+    ndarray, (..., units)
+        The sum of f[n] x[n] over a block, or of Re(conj(F[k]) X[k]) c[k] / N over a band (c = 1 at
+        DC and Nyquist, else 2). It is what a linear network's score loses when the unit is taken
+        away; the units sum to that of all samples.
+
+    Raises
+    ------
+    ParameterError
+        For shapes that do not fit, a number of units that there cannot be, and an unknown domain.
+
+    Notes
+    -----
+    Explained in chapter 9 of the book.
+
+    Examples
+    --------
+    >>> contribution([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, 1.0], units=2)
+    array([1., 4.])
     """
     first, second = _pair(x, f)
     n = first.shape[-1]
@@ -315,9 +554,38 @@ def contribution(x: Array, f: Array, units: int, domain: Domain = "time") -> NDA
 def baselines(
     x: Array, units: int, domain: Domain = "time", seed: int = 0
 ) -> dict[str, NDArray[np.float64]]:
-    """Importances that know nothing of the network, (..., units) each: "random" and "energy".
+    """Return importances that know nothing of the network.
 
-    x: (..., samples). What ranks units worse than these has not been shown to explain anything.
+    Parameters
+    ----------
+    x : array_like or Tensor, (..., samples)
+        The input.
+    units : int
+        How many pieces.
+    domain : {"time", "frequency"}
+        Whether they are blocks of samples or bands of DFT bins.
+    seed : int
+        Of what is drawn.
+
+    Returns
+    -------
+    dict of str to ndarray, (..., units)
+        "random" and "energy". What ranks units worse than these has not been shown to explain
+        anything.
+
+    Raises
+    ------
+    ParameterError
+        As in `energy`.
+
+    Notes
+    -----
+    Explained in chapter 9 of the book.
+
+    Examples
+    --------
+    >>> baselines([1.0, 2.0, 0.0, 3.0], units=2)["energy"]
+    array([5., 9.])
     """
     loud = energy(x, units, domain)
     return {"random": np.random.default_rng(seed).random(loud.shape), "energy": loud}
@@ -326,8 +594,33 @@ def baselines(
 def keep(x: Tensor, kept: Array, domain: Domain = "time") -> Tensor:
     """Return x with only the units that are kept, 0 in place of the others.
 
-    x: (..., samples). kept: (..., units) bool, broadcast against x's leading shape.
-    In frequency the bins of a band are set to 0, a filter without phase. Shape and dtype are x's.
+    Parameters
+    ----------
+    x : Tensor, (..., samples)
+        The input.
+    kept : array_like or Tensor, (..., units), bool
+        Broadcast against the leading shape of x.
+    domain : {"time", "frequency"}
+        In frequency the bins of a band are set to 0, a filter without phase.
+
+    Returns
+    -------
+    Tensor, (..., samples)
+        Of the dtype of x.
+
+    Raises
+    ------
+    ParameterError
+        For more units than there are pieces, and for an unknown domain.
+
+    Notes
+    -----
+    Explained in chapter 9 of the book.
+
+    Examples
+    --------
+    >>> keep(torch.arange(1.0, 7.0), [True, False, True])
+    tensor([1., 2., 0., 0., 5., 6.])
     """
     flags = kept if isinstance(kept, Tensor) else torch.from_numpy(np.array(kept, dtype=bool))
     mask = flags.to(x.device, torch.bool)
@@ -349,17 +642,51 @@ def deletion(
     steps: int | None = None,
     batch_size: int = 256,
 ) -> Curve:
-    """Score of `target` while units of x are taken away, the most important first.
+    """Return the score of a target while units of x are taken away, the most important first.
 
-    net: any torch callable from (batch, samples) to (batch, classes) scores or probabilities.
-    x: (..., samples). importance: (..., units), such as `energy` of a relevance signal,
-    `contribution`, or one of `baselines`; among equals the first unit goes first.
-    target: an int, an integer tensor of x's leading shape, or None for the winning class of x.
-    steps: points of the curve after the first, None for one a unit.
-    Returns a `Curve` over the fraction of units taken away: the sooner the score falls, the more of
-    it hung on what was called important. Raises ValueError for shapes that do not fit, for NaN, and
-    for steps that are not from 1 to units.
-    Source: Samek et al. (2017), section III; Petsiuk et al. (2018), section 3.
+    Parameters
+    ----------
+    net : callable
+        Any torch callable from (batch, samples) to (batch, classes) scores or probabilities.
+    x : Tensor, (..., samples)
+        The input.
+    importance : array_like or Tensor, (..., units)
+        Such as `energy` of a relevance signal, `contribution`, or one of `baselines`; among equals
+        the first unit goes first.
+    target : None, int or Tensor
+        A class, an integer tensor of the leading shape of x, or None for the winning class of x.
+    domain : {"time", "frequency"}
+        Whether the units are blocks of samples or bands of DFT bins.
+    steps : int, optional
+        Points of the curve after the first; None for one a unit.
+    batch_size : int
+        Inputs at a time.
+
+    Returns
+    -------
+    Curve
+        Over the fraction of units taken away: the sooner the score falls, the more of it hung on
+        what was called important.
+
+    Raises
+    ------
+    ParameterError
+        For shapes that do not fit, for NaN, and for steps that are not from 1 to units.
+
+    Notes
+    -----
+    Explained in chapter 9 of the book.
+
+    References
+    ----------
+    Samek et al. (2017), section III; Petsiuk et al. (2018), section 3.
+
+    Examples
+    --------
+    >>> net = nn.Linear(4, 1, bias=False)
+    >>> net.weight.data = torch.tensor([[1.0, 1.0, 5.0, 5.0]])
+    >>> deletion(net, torch.ones(4), importance=[1.0, 2.0]).score
+    array([12.,  2.,  0.])
     """
     return _curve(net, x, importance, target, domain, steps, batch_size, insert=False)
 
@@ -374,10 +701,38 @@ def insertion(
     steps: int | None = None,
     batch_size: int = 256,
 ) -> Curve:
-    """Score of `target` while units of x are put into silence, the most important first.
+    """Return the score of a target while units of x are put into silence, the most important first.
 
-    Everything as in `deletion`; the `Curve` is over the fraction of units put in, and the sooner it
-    rises, the more of the score the important units carry on their own.
+    Parameters
+    ----------
+    net, x, importance, target, domain, steps, batch_size
+        As in `deletion`.
+
+    Returns
+    -------
+    Curve
+        Over the fraction of units put in; the sooner it rises, the more of the score the important
+        units carry on their own.
+
+    Raises
+    ------
+    ParameterError
+        As in `deletion`.
+
+    Notes
+    -----
+    Explained in chapter 9 of the book.
+
+    References
+    ----------
+    Petsiuk et al. (2018), section 3.
+
+    Examples
+    --------
+    >>> net = nn.Linear(4, 1, bias=False)
+    >>> net.weight.data = torch.tensor([[1.0, 1.0, 5.0, 5.0]])
+    >>> insertion(net, torch.ones(4), importance=[1.0, 2.0]).score
+    array([ 0., 10., 12.])
     """
     return _curve(net, x, importance, target, domain, steps, batch_size, insert=True)
 
@@ -412,7 +767,28 @@ def _curve(
 
 
 def area(curve: Curve) -> NDArray[np.float64]:
-    """Area under every curve, (...): for deletion lower, for insertion higher is better."""
+    """Return the area under every curve: for deletion lower, for insertion higher is better.
+
+    Parameters
+    ----------
+    curve : Curve
+        Of `deletion` or `insertion`.
+
+    Returns
+    -------
+    ndarray, (...)
+        By the trapezoidal rule.
+
+    Notes
+    -----
+    Explained in chapter 9 of the book.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> area(Curve(np.array([0.0, 0.5, 1.0]), np.array([1.0, 0.5, 0.0]))).item()
+    0.5
+    """
     return np.asarray(np.trapezoid(curve.score, curve.fraction, axis=-1))
 
 
@@ -425,10 +801,40 @@ def occlusion(
     *,
     batch_size: int = 256,
 ) -> NDArray[np.float64]:
-    """What the score of `target` loses when one unit is taken away, for each unit: (..., units).
+    """Return what the score of a target loses when one unit is taken away, for each unit.
 
-    Arguments as for `deletion`. No gradient is involved, so relevance can be compared with it.
-    Source: Zeiler and Fergus (2014), section 4.2.
+    Parameters
+    ----------
+    net, x, target, domain, batch_size
+        As in `deletion`.
+    units : int
+        How many pieces.
+
+    Returns
+    -------
+    ndarray, (..., units)
+        No gradient is involved, so relevance can be compared with it.
+
+    Raises
+    ------
+    ParameterError
+        For a number of units that there cannot be, an unknown domain, and a target that
+        does not fit.
+
+    Notes
+    -----
+    Explained in chapter 9 of the book.
+
+    References
+    ----------
+    Zeiler and Fergus (2014), section 4.2.
+
+    Examples
+    --------
+    >>> net = nn.Linear(4, 1, bias=False)
+    >>> net.weight.data = torch.tensor([[1.0, 1.0, 5.0, 5.0]])
+    >>> occlusion(net, torch.ones(4), units=2)
+    array([ 2., 10.])
     """
     _edges(x.shape[-1], units, domain)
     kept = np.concatenate([np.ones((1, units), dtype=bool), ~np.eye(units, dtype=bool)])

@@ -19,6 +19,12 @@ from relviz.networks import RawWaveformCNN, geometry
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+__all__ = [
+    "IR",
+    "OPSET",
+    "guided_graph",
+]
+
 OPSET, IR = 17, 8
 """Versions of ONNX's operators and of its file, of 2022: no runtime in use is too old for them."""
 
@@ -26,12 +32,38 @@ OPSET, IR = 17, 8
 def guided_graph(net: RawWaveformCNN) -> ModelProto:
     """Return one graph that gives a network's probabilities and guided relevance.
 
-    Input: `windows` (N, window) float32, standardised as in the network's training; N is free.
-    Outputs: `probabilities` (N, classes), the softmax of the scores; `winner` (N,) int64;
-    `relevance` (N, window), as `relviz.relevance(net, windows)` gives it.
-    Weights that half precision holds exactly, such as the shipped ones, take two bytes each. A
-    trained network's classes and normalisation stand in the model's metadata.
-    Raises MissingExtraError without onnx. Source: Muckenhirn et al. (2019), section 3.1.
+    Parameters
+    ----------
+    net : RawWaveformCNN
+        Weights that half precision holds exactly, such as the shipped ones, take two bytes each in
+        the graph. A trained network's classes and normalisation stand in the model's metadata.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Input: `windows` (N, window) float32, standardised as in the network's training; N is free.
+        Outputs: `probabilities` (N, classes), the softmax of the scores; `winner` (N,) int64;
+        `relevance` (N, window), as `relviz.relevance(net, windows)` gives it.
+
+    Raises
+    ------
+    MissingExtraError
+        Without onnx.
+
+    Notes
+    -----
+    The page Live of the book, and chapter 12, hear with such graphs.
+
+    References
+    ----------
+    Muckenhirn et al. (2019), section 3.1.
+
+    Examples
+    --------
+    >>> import relviz
+    >>> model = guided_graph(relviz.load("phones"))
+    >>> [output.name for output in model.graph.output]
+    ['probabilities', 'winner', 'relevance']
     """
     require("onnx")
     from onnx import checker, helper

@@ -60,7 +60,7 @@ def cumulative_response(
 def dictionary_response(
     x: ArrayLike, filters: ArrayLike, sample_rate: float, n_fft: int = 1024
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return |sum_k <x, f_k> DFT[f_k]|, what the filters together respond to in x, eq. (2).
+    """Return ``|sum_k <x, f_k> DFT[f_k]|``, what the filters together respond to in x, eq. (2).
 
     Parameters
     ----------

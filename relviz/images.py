@@ -70,13 +70,17 @@ NAMES: Mapping[int, str] = {
 """Some of ImageNet's 1000 classes (Deng et al. 2009): the cats, and what the book's photos show."""
 
 SQUEEZENET_FILE = "example_models/weights/squeezenet_weights.pkl"
+"""The file of weights inside the package ndf 0.1.4 (MIT licence)."""
+
 SQUEEZENET_SHA256 = "f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1"
-"""The file of weights inside the package ndf 0.1.4 (MIT licence), and its checksum."""
+"""Its checksum."""
 
 VGG16_URL = "https://download.pytorch.org/models/vgg16-397923af.pth"
+"""torchvision's file, 553 MB."""
+
 VGG16_SHA256 = "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0"
-"""torchvision's file, 553 MB. Its name ends in the first eight digits of its checksum; the others
-are as other projects list them, and were not compared with a file here."""
+"""Its checksum, whose first eight digits end its name; the others are as other projects list them,
+and were not compared with a file here."""
 
 _TORCHVISION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation of its colours
 
@@ -93,6 +97,10 @@ def name(index: int) -> str:
     -------
     str
         In English.
+
+    Notes
+    -----
+    Used in chapter 3 of the book, guided backpropagation on images.
 
     Examples
     --------
@@ -121,6 +129,10 @@ def preprocess(photo: ArrayLike, size: int = SIZE) -> Tensor:
     ------
     ParameterError
         For another shape, for other numbers and for an empty photo.
+
+    Notes
+    -----
+    Used in chapter 3 of the book, guided backpropagation on images.
 
     Examples
     --------
@@ -317,8 +329,8 @@ def squeezenet(seed: int | None = None) -> SqueezeNet:
     """Return SqueezeNet 1.1 in eval mode: with its ImageNet weights, or, given a seed, untrained.
 
     The ImageNet weights (float32, 1.2 million) are read from the package ndf 0.1.4; they know 1000
-    classes, some of them in `NAMES`. The untrained control has He's uniform weights and no bias
-    [1]_, which keeps 26 layers of ReLUs from fading out.
+    classes, some of them in `NAMES`. The untrained control has He's uniform weights (He et
+    al., 2015) and no bias, which keeps 26 layers of ReLUs from fading out.
 
     Parameters
     ----------
@@ -343,7 +355,7 @@ def squeezenet(seed: int | None = None) -> SqueezeNet:
 
     References
     ----------
-    .. [1] He et al. (2015), arXiv:1502.01852, section 2.2.
+    He et al. (2015), arXiv:1502.01852, section 2.2.
 
     Examples
     --------
@@ -369,6 +381,10 @@ def redraw(net: nn.Module) -> None:
     ----------
     net : Module
         Loses what it has learnt.
+
+    Notes
+    -----
+    Used in chapter 3 of the book, guided backpropagation on images.
 
     References
     ----------
@@ -417,6 +433,8 @@ def vgg16(path: str | Path | None = None, download: bool = False) -> VGG16:
     -----
     torchvision's own training of VGG16; the paper used the authors' weights, for Caffe.
 
+    Used in chapter 3 of the book, guided backpropagation on images.
+
     Examples
     --------
     >>> vgg16("none.pth")  # doctest: +ELLIPSIS
@@ -455,6 +473,10 @@ def find_vgg16() -> Path | None:
     -------
     Path or None
         The file, unchecked.
+
+    Notes
+    -----
+    Used in chapter 3 of the book, guided backpropagation on images.
 
     Examples
     --------

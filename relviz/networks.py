@@ -20,10 +20,42 @@ from relviz._errors import ParameterError
 from relviz._layers import said
 from relviz.audio import SAMPLE_RATE
 
+__all__ = [
+    "PHONE_CNN",
+    "SPEAKER_CNN",
+    "Architecture",
+    "ChannelsLast",
+    "Conv",
+    "Layer",
+    "RawWaveformCNN",
+    "Until",
+    "build",
+    "geometry",
+]
+
 
 @dataclass(frozen=True)
 class Conv:
-    """One convolution of Table 1: `filters` (n_f), `kernel_size` (kW), `stride` (dW)."""
+    """One convolution of Table 1.
+
+    Parameters
+    ----------
+    filters : int
+        n_f, how many.
+    kernel_size : int
+        kW, in positions of its input.
+    stride : int
+        dW, in positions of its input.
+
+    Notes
+    -----
+    Explained in chapter 1 of the book.
+
+    Examples
+    --------
+    >>> Conv(filters=80, kernel_size=30, stride=10)
+    Conv(filters=80, kernel_size=30, stride=10)
+    """
 
     filters: int
     kernel_size: int
@@ -34,8 +66,25 @@ class Conv:
 class Architecture:
     """A row of Table 1.
 
-    convs: the convolutions, first to last. hidden: units of the fully connected layer (n_hu).
-    window: input length w_seq, samples at 16 kHz. pool: width and shift of every max-pooling.
+    Parameters
+    ----------
+    convs : tuple of Conv
+        The convolutions, first to last.
+    hidden : int
+        Units of the fully connected layer (n_hu).
+    window : int
+        Input length w_seq, samples at 16 kHz.
+    pool : int
+        Width and shift of every max-pooling.
+
+    Notes
+    -----
+    Explained in chapter 1 of the book.
+
+    Examples
+    --------
+    >>> PHONE_CNN.window, len(PHONE_CNN.convs), PHONE_CNN.hidden
+    (4000, 3, 1024)
     """
 
     convs: tuple[Conv, ...]
@@ -85,7 +134,30 @@ span 250 - 500 ms" (section 3.2); the phone network has 250 ms, so this one take
 
 @dataclass(frozen=True)
 class Layer:
-    """What one layer sees of the input; all in samples, except `length` (its output positions)."""
+    """What one layer sees of the input; all in samples, except `length`.
+
+    Parameters
+    ----------
+    name : str
+        Such as "conv1" or "pool1".
+    kernel_size, stride : int
+        In positions of its input.
+    length : int
+        Its output positions.
+    receptive_field : int
+        Input samples that one output sees.
+    step : int
+        Samples that this field moves between neighbouring outputs.
+
+    Notes
+    -----
+    Explained in chapter 1 of the book.
+
+    Examples
+    --------
+    >>> geometry(PHONE_CNN)[0].milliseconds
+    1.875
+    """
 
     name: str
     kernel_size: int
@@ -101,11 +173,32 @@ class Layer:
 
 
 def geometry(architecture: Architecture) -> tuple[Layer, ...]:
-    """Receptive field, step and length of every layer that slides over time, first to last.
+    """Return receptive field, step and length of every layer that slides over time.
 
-    `receptive_field` is how many input samples one output sees, `step` how far that field moves
-    between neighbouring outputs (the product of the strides so far). Raises ValueError if the
-    window is too short for the layers.
+    Parameters
+    ----------
+    architecture : Architecture
+        A row of Table 1, or one of your own.
+
+    Returns
+    -------
+    tuple of Layer
+        First to last. `receptive_field` is how many input samples one output sees, `step` how far
+        that field moves between neighbouring outputs (the product of the strides so far).
+
+    Raises
+    ------
+    ParameterError
+        If the window is too short for the layers.
+
+    Notes
+    -----
+    Explained in chapter 1 of the book.
+
+    Examples
+    --------
+    >>> [(each.name, each.receptive_field, each.step) for each in geometry(SPEAKER_CNN)]
+    [('conv1', 30, 10), ('pool1', 50, 30), ('conv2', 320, 30), ('pool2', 380, 90)]
     """
     layers = []
     length, field, step = architecture.window, 1, 1
@@ -130,8 +223,20 @@ class ChannelsLast(nn.Conv1d):
     """`nn.Conv1d` computed with channels last: backward takes about half the time on a CPU.
 
     The first layer of a raw-waveform network is a product of frames and kernels (figure 1 of the
-    paper), and is computed as one. No padding, dilation or groups. Measured by
-    benchmarks/relevance.py.
+    paper), and is computed as one. No padding, dilation or groups; everything else is as in
+    `torch.nn.Conv1d`. Measured by benchmarks/relevance.py.
+
+    Parameters
+    ----------
+    in_channels, out_channels, kernel_size, stride, bias, device, dtype
+        As in `torch.nn.Conv1d`.
+    padding, dilation, groups, padding_mode
+        Left alone.
+
+    Examples
+    --------
+    >>> ChannelsLast(1, 80, 30, 10)(torch.zeros(2, 1, 4000)).shape
+    torch.Size([2, 80, 398])
     """
 
     _quiet = True
@@ -147,7 +252,29 @@ class ChannelsLast(nn.Conv1d):
 class RawWaveformCNN(nn.Module):
     """The network of an `Architecture`: (..., window) samples to (..., classes) scores.
 
-    Any leading shape is allowed, (window,) too. Raises ValueError for another window length.
+    Any leading shape is allowed, (window,) too.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        A row of Table 1, or one of your own.
+    classes : int
+        How many scores.
+
+    Raises
+    ------
+    ParameterError
+        Where the window is too short for the layers; and, called, for another window length.
+
+    Notes
+    -----
+    Explained in chapter 1 of the book.
+
+    Examples
+    --------
+    >>> net = RawWaveformCNN(PHONE_CNN, classes=40)
+    >>> net(torch.zeros(2, 3, 4000)).shape
+    torch.Size([2, 3, 40])
     """
 
     _quiet = True  # a call draws nothing and moves nothing, so relevance need not watch it
@@ -263,9 +390,37 @@ def _aliases(net: nn.Module) -> dict[str, str]:
 
 
 def build(architecture: Architecture, classes: int, seed: int | None = None) -> RawWaveformCNN:
-    """Build an untrained network in eval mode; `seed` fixes its weights and nothing else.
+    """Build an untrained network in eval mode.
 
-    The weights are torch's defaults. With a seed the global random state is left as it was.
+    Parameters
+    ----------
+    architecture : Architecture
+        A row of Table 1, or one of your own.
+    classes : int
+        How many scores.
+    seed : int, optional
+        Fixes its weights and nothing else: the global random state is left as it was. The weights
+        are torch's defaults.
+
+    Returns
+    -------
+    RawWaveformCNN
+        In eval mode.
+
+    Raises
+    ------
+    ParameterError
+        Where the window is too short for the layers.
+
+    Notes
+    -----
+    Explained in chapter 1 of the book.
+
+    Examples
+    --------
+    >>> net = build(SPEAKER_CNN, classes=10, seed=0)
+    >>> net.window, net.filters.shape
+    (8000, torch.Size([80, 30]))
     """
     if seed is None:
         return RawWaveformCNN(architecture, classes).eval()

@@ -74,6 +74,8 @@ def style() -> None:
     -----
     It sets `STYLE` in matplotlib's rcParams.
 
+    Used in every chapter of the book.
+
     Examples
     --------
     >>> with plt.rc_context():

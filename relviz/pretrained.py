@@ -16,10 +16,23 @@ from relviz.audio import SAMPLE_RATE
 from relviz.networks import Architecture, RawWaveformCNN
 from relviz.signals import Normalise
 
+__all__ = [
+    "MODEL",
+    "SEEDS",
+    "WEIGHTS",
+    "Metadata",
+    "TrainedCNN",
+    "card",
+    "load",
+    "replicates",
+]
+
 MODEL = "model.safetensors"
 """What a run's folder calls its network."""
 
 WEIGHTS = Path(__file__).parent / "weights"
+"""Where the shipped networks lie."""
+
 
 SEEDS: Mapping[str, tuple[str, ...]] = {
     "phones": ("phones-0", "phones-1", "phones-2"),
@@ -33,8 +46,27 @@ SEEDS: Mapping[str, tuple[str, ...]] = {
 class Metadata:
     """What a trained network is and how it came to be.
 
-    classes: the names of its outputs. normalise: what its windows went through, for
-    `relviz.relevance_signal`. recipe: how it was trained. about: on what. scores: how well it does.
+    Parameters
+    ----------
+    study : str
+        "phones" or "speakers".
+    classes : tuple of str
+        The names of its outputs.
+    normalise : {"window", "utterance", "none"}
+        What its windows went through, for `relviz.relevance_signal`.
+    sample_rate : int
+        Hz.
+    recipe : mapping
+        How it was trained.
+    about : mapping
+        On what.
+    scores : mapping
+        How well it does.
+
+    Examples
+    --------
+    >>> Metadata("speakers", ("anna", "ben"))
+    Metadata(study='speakers', classes=('anna', 'ben'), normalise='window', sample_rate=16000)
     """
 
     study: str
@@ -47,7 +79,21 @@ class Metadata:
 
 
 class TrainedCNN(RawWaveformCNN):
-    """A network of Table 1 that knows its classes and its history, in `metadata`."""
+    """A network of Table 1 that knows its classes and its history, in `metadata`.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Its row of Table 1.
+    metadata : Metadata
+        What it is; it has as many scores as there are classes.
+
+    Examples
+    --------
+    >>> net = load("phones")
+    >>> net.metadata.study, len(net.metadata.classes)
+    ('phones', 40)
+    """
 
     _quiet = True
 
@@ -59,10 +105,33 @@ class TrainedCNN(RawWaveformCNN):
 def load(network: str | Path = "phones") -> TrainedCNN:
     """Return a trained network in eval mode, float32, with its classes and card in `.metadata`.
 
-    network: "phones" or "speakers"; one training seed of them, such as "phones-1"; the control
-    "phones-shuffled", which learnt permuted labels by heart; or a path, to a .safetensors file or
-    to the folder of a run of `relviz train`. No code is loaded from any of them.
-    Raises ValueError for a file that is not one of relviz's, OSError if there is none.
+    Parameters
+    ----------
+    network : str or Path
+        "phones" or "speakers"; one training seed of them, such as "phones-1"; the control
+        "phones-shuffled", which learnt permuted labels by heart; or a path, to a .safetensors file
+        or to the folder of a run of `relviz train`. No code is loaded from any of them.
+
+    Returns
+    -------
+    TrainedCNN
+        In eval mode.
+
+    Raises
+    ------
+    ParameterError
+        For a file that is not one of relviz's.
+    MissingFileError
+        If there is none.
+
+    Notes
+    -----
+    Explained in chapter 4 of the book; the appendix has the cards of all shipped networks.
+
+    Examples
+    --------
+    >>> load("speakers").window
+    8000
     """
     path = _path(network)
     try:
@@ -83,7 +152,32 @@ def load(network: str | Path = "phones") -> TrainedCNN:
 
 
 def replicates(network: str = "phones") -> tuple[TrainedCNN, ...]:
-    """Return all training seeds of a shipped network, the one that goes by its name first."""
+    """Return all training seeds of a shipped network.
+
+    Parameters
+    ----------
+    network : str
+        One of `SEEDS`.
+
+    Returns
+    -------
+    tuple of TrainedCNN
+        The one that goes by the network's name first.
+
+    Raises
+    ------
+    ParameterError
+        For a network that is not shipped.
+
+    Notes
+    -----
+    Used from chapter 6 of the book on.
+
+    Examples
+    --------
+    >>> len(replicates("phones"))
+    3
+    """
     if network not in SEEDS:
         raise ParameterError(f"{network!r} is not shipped: use one of {', '.join(SEEDS)}.")
     return tuple(load(name) for name in SEEDS[network])
@@ -116,8 +210,35 @@ def _metadata(fields: Mapping[str, Any]) -> Metadata:
 def card(network: str | Path = "phones") -> str:
     """Return the model card of a shipped network, or of a run, as a Markdown table.
 
-    Follows Mitchell et al., "Model cards for model reporting", 2019, 10.1145/3287560.3287596.
-    Raises what `load` raises.
+    Parameters
+    ----------
+    network : str or Path
+        As in `load`.
+
+    Returns
+    -------
+    str
+        A table of two columns.
+
+    Raises
+    ------
+    ParameterError
+        Where `load` raises it.
+    MissingFileError
+        Where `load` raises it.
+
+    Notes
+    -----
+    The appendix of the book, on data and models, shows them all.
+
+    References
+    ----------
+    Mitchell et al., "Model cards for model reporting", 2019, 10.1145/3287560.3287596.
+
+    Examples
+    --------
+    >>> print(card("phones").splitlines()[2])
+    | Load | `relviz.load('phones')` |
     """
     path = _path(network)
     net = load(path)

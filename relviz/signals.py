@@ -37,7 +37,10 @@ __all__ = [
 ]
 
 Normalise = Literal["window", "utterance", "none"]
+"""What a window goes through before the network."""
+
 Scale = Literal["rms", "none"]
+"""What becomes of the relevance of each window."""
 
 
 def relevance_signal(
@@ -272,10 +275,28 @@ def standardise(windows: Tensor) -> Tensor:
 
 
 def stride(net: object) -> int:
-    """Total stride of a network in samples: the product over its convolutions and poolings.
+    """Return the total stride of a network: the product over its convolutions and poolings.
 
-    Counts the modules of an `nn.Module` (along time: their last dimension, or the largest stride
-    where there are two); 1 for anything else, since a plain function does not say.
+    Parameters
+    ----------
+    net : callable
+        Of an `nn.Module` its modules are counted, along time: their last dimension, or the largest
+        stride where there are two.
+
+    Returns
+    -------
+    int
+        In samples; 1 for anything else, since a plain function does not say.
+
+    Notes
+    -----
+    Explained in chapter 4 of the book.
+
+    Examples
+    --------
+    >>> from relviz import networks
+    >>> stride(networks.build(networks.SPEAKER_CNN, classes=10))
+    90
     """
     product = 1
     if isinstance(net, nn.Module):

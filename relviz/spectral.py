@@ -3,12 +3,14 @@
 A network's score y has the real gradient f[n] = dy/dx[n]. Let the input come from its spectrum,
 x = irfft(X) or x = istft(X). How does y change with X? Two answers, both here:
 
-    paper   eq. (4) of Muckenhirn et al. (2019): the inverse DFT of f, which is the Wirtinger
-            derivative dy/dX[k] of a real signal, whose bins come in conjugate pairs. For the STFT,
-            the inverse DFT of every windowed frame of f.
-    exact   dy/da + j dy/db for X = a + jb, what autograd returns through `irfft` and `istft`. It
-            knows that a real signal's bins come in pairs (twice the value at all but the first and
-            the Nyquist bin), and that istft divides by the sum of squared windows.
+paper
+    Eq. (4) of Muckenhirn et al. (2019): the inverse DFT of f, which is the Wirtinger derivative
+    dy/dX[k] of a real signal, whose bins come in conjugate pairs. For the STFT, the inverse DFT of
+    every windowed frame of f.
+exact
+    dy/da + j dy/db for X = a + jb, what autograd returns through `irfft` and `istft`. It knows that
+    a real signal's bins come in pairs (twice the value at all but the first and the Nyquist bin),
+    and that istft divides by the sum of squared windows.
 
 For the DFT, exact[k] = c_k conj(paper[k]), c_k = 1 at DC and Nyquist and 2 elsewhere: the maps
 differ in these two bins only. For the STFT they agree up to a constant where the squared windows
@@ -48,7 +50,7 @@ class SpectralMap(NamedTuple):
     times : ndarray, (frames,)
         In s.
     magnitude : ndarray, (bins, frames)
-        |g|.
+        ``|g|``.
     """
 
     frequencies: NDArray[np.float64]
@@ -210,7 +212,7 @@ def spectral_relevance(
     n_fft: int | None = None,
     form: Form = "paper",
 ) -> SpectralMap:
-    """Return the spectral relevance map |g| of a relevance signal, in Hz and seconds.
+    """Return the spectral relevance map ``|g|`` of a relevance signal, in Hz and seconds.
 
     Parameters
     ----------

@@ -35,6 +35,11 @@ CASES = {
         'theme = localStorage.getItem("theme") || '
         '(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");'
     ),
+    '<dd><em class="sig-param"><span>x</span></em>,</dd>': (
+        '<div class="sig-line"><em class="sig-param"><span>x</span></em>,</div>'
+    ),
+    '<dl>\n<div class="sig-line">': '<div>\n<div class="sig-line">',
+    '</dl>\n\n<span class="sig-paren">)</span>': '</div>\n\n<span class="sig-paren">)</span>',
 }
 
 
@@ -55,6 +60,7 @@ def test_every_mend_has_a_case():
         '<div class="sidebar-primary-item"><nav>',
         '<button class="other" aria-label="Search">',
         "<th>a</th>",
+        "<dl><dd>a</dd></dl>",
     ],
 )
 def test_leaves_the_rest_alone(html):

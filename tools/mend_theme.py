@@ -32,6 +32,10 @@ MENDS = [
         (r'(localStorage.getItem\("mode"\) \|\| )""', r'\1"auto"'),
         (r'(localStorage.getItem\("theme"\) \|\| )""',
          r'\1(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")'),
+        # A long signature's lines are no list of definitions: nothing in it is defined.
+        (r'<dd>(<em class="sig-param">.*</em>,)</dd>', r'<div class="sig-line">\1</div>'),
+        (r'<dl>(?=\s*<div class="sig-line">)', "<div>"),
+        (r'</dl>(?=\s*<span class="sig-paren">)', "</div>"),
     )
 ]  # fmt: skip
 

@@ -89,6 +89,7 @@ CORPUS = Corpus(
         "1ef03eac63323f33b8ee31af8bc5294042de2d00/hillenbrand-data/",
     },
 )
+"""What the registry knows of it."""
 
 
 def _read_tables(folder: Path) -> tuple[Vowel, ...]:

@@ -97,6 +97,7 @@ CORPUS = Corpus(
     archive="train-clean-5.tar.gz",
     pattern="*/*/*/*.flac",
 )
+"""What the registry knows of it."""
 
 
 def _part(folder: Path) -> list[Utterance]:

@@ -25,7 +25,14 @@ PHONES = (
 
 
 class Span(NamedTuple):
-    """A stretch of an utterance, from `start` to `end` in seconds, and the phone it is.
+    """A stretch of an utterance and the phone it is.
+
+    Parameters
+    ----------
+    start, end : float
+        In seconds.
+    label : str
+        The phone.
 
     Examples
     --------

@@ -201,6 +201,10 @@ def vowel(
     ParameterError
         For what cannot be synthesised.
 
+    Notes
+    -----
+    Used from chapter 2 of the book on.
+
     References
     ----------
     Weenink (2009), 10.21437/Interspeech.2009-591.
@@ -293,6 +297,11 @@ def token(
 @dataclass(frozen=True)
 class SyntheticVowel(Vowel):
     """A token without recording, whose numbers say how it is made.
+
+    Parameters
+    ----------
+    name, talker, sex, vowel, f0, f1, f2, f3, start, end, steady, path
+        As in `relviz.corpora.tokens.Vowel`.
 
     Examples
     --------
@@ -427,6 +436,8 @@ def sentence(text: str, voice: str = "Female1", language: str = "English (Americ
     -----
     The voices flutter, from call to call: the first speaking of a text is kept, so that a second
     call in the same process returns equal samples; other processes differ by some milliseconds.
+
+    Used in chapter 12 of the book.
 
     Examples
     --------

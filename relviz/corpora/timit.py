@@ -187,6 +187,7 @@ CORPUS = Corpus(
     load=load,
     pattern="[tT][rR][aA][iI][nN]/[dD][rR]1/*/*.[wW]*",
 )
+"""What the registry knows of it."""
 
 
 def alignment(utterance: Utterance, phones: int = 39) -> Alignment:

@@ -27,7 +27,12 @@ TABLE2 = ("ah", "eh", "iy", "oa", "uw")
 
 
 class Measures(NamedTuple):
-    """One number for each of F0, F1, F2 and F3, in Hz; NaN where it was not measurable.
+    """One number for each of F0, F1, F2 and F3.
+
+    Parameters
+    ----------
+    f0, f1, f2, f3 : float
+        In Hz; NaN where it was not measurable.
 
     Examples
     --------

@@ -369,6 +369,10 @@ def group_of(groups: Mapping[str, Sequence[str]] = GROUPS) -> dict[str, str]:
     dict of str to str
         Phone -> the name of its group.
 
+    Notes
+    -----
+    Used in chapter 6 of the book.
+
     Examples
     --------
     >>> group_of()["AY"]
@@ -636,7 +640,7 @@ def short_term(
     frequencies : ndarray, (n_fft // 2 + 1,)
         In Hz.
     magnitude : ndarray, (n_fft // 2 + 1,)
-        |DFT|.
+        ``|DFT|``.
     envelope : ndarray, (n_fft // 2 + 1,)
         NaN where linear prediction fails.
 

@@ -51,6 +51,10 @@ def phones_between(
     ParameterError
         If there is none.
 
+    Notes
+    -----
+    Used in chapter 7 of the book.
+
     Examples
     --------
     >>> from relviz.corpora import Span

@@ -37,6 +37,10 @@ def original(wave: NDArray[np.float32], centre: int) -> NDArray[np.float32]:
     ndarray, (samples,)
         The same.
 
+    Notes
+    -----
+    Explained in chapter 8 of the book.
+
     Examples
     --------
     >>> original(np.ones(3, dtype=np.float32), 1)
@@ -59,6 +63,10 @@ def noise(wave: NDArray[np.float32], centre: int) -> NDArray[np.float64]:
     -------
     ndarray, (samples,)
         Of unit variance.
+
+    Notes
+    -----
+    Explained in chapter 8 of the book.
 
     Examples
     --------

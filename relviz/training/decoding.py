@@ -267,6 +267,10 @@ def phone_sequence(labels: ArrayLike, silence: int | None) -> list[int]:
     list of int
         The phones; a pause parts two of a kind.
 
+    Notes
+    -----
+    Used in chapter 6 of the book, phone classification.
+
     Examples
     --------
     >>> phone_sequence([2, 1, 1, 2, 1], silence=2)
@@ -287,6 +291,10 @@ def edit_distance(found: Sequence[Hashable], said: Sequence[Hashable]) -> int:
     -------
     int
         0 where they are the same.
+
+    Notes
+    -----
+    Used in chapter 6 of the book, phone classification.
 
     Examples
     --------

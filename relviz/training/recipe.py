@@ -20,9 +20,17 @@ from relviz.training.data import GAP
 __all__ = ["MEMORISED", "STANDARD", "Autocast", "Optimiser", "Recipe", "Schedule", "Study"]
 
 Study = Literal["phones", "speakers"]
+"""What is learnt."""
+
 Optimiser = Literal["adam", "adamw", "sgd"]
+"""PyTorch's optimisers."""
+
 Schedule = Literal["cosine", "constant"]
+"""How the learning rate goes on."""
+
 Autocast = Literal["auto", "on", "off"]
+"""Whether in bfloat16."""
+
 
 MEMORISED = 0.99
 """Accuracy on shuffled labels at which they count as memorised."""
@@ -55,7 +63,8 @@ class Recipe:
         Probability, of the hidden layer's units.
     speed : float
         Each batch is played faster or slower by a factor drawn from 1 - speed to 1 + speed, so that
-        F0, formants and tempo vary more than the speakers do [1]_. 0: as recorded.
+        F0, formants and tempo vary more than the speakers do (Ko et al.,
+        2015). 0: as recorded.
     schedule : str
         "cosine" lets the learning rate fall to 0 at the last step; "constant" does not.
     normalise : str
@@ -80,8 +89,8 @@ class Recipe:
 
     References
     ----------
-    .. [1] Ko et al., "Audio augmentation for speech recognition", Interspeech 2015,
-       10.21437/Interspeech.2015-711.
+    Ko et al., "Audio augmentation for speech recognition", Interspeech 2015,
+    10.21437/Interspeech.2015-711.
 
     Examples
     --------
@@ -143,7 +152,7 @@ class Recipe:
             )
 
     def rate(self, step: int) -> float:
-        """The learning rate of step `step`, from 0."""
+        """Return the learning rate of step `step`, from 0."""
         if self.schedule == "constant":
             return self.learning_rate
         return self.learning_rate * (1 + math.cos(math.pi * step / self.steps)) / 2

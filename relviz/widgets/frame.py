@@ -19,7 +19,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from relviz._errors import ParameterError
 
+__all__ = [
+    "BLOCK",
+    "FOLDER",
+    "Explorer",
+    "pack",
+    "script",
+    "style",
+]
+
 FOLDER = Path(__file__).parent
+"""Where the scripts lie."""
+
 BLOCK = 256
 """Samples that share one scale where a signal travels in 8 bits."""
 
@@ -30,13 +41,39 @@ def script(name: str) -> str:
     """Return an explorer's ES module as one text: what it imports from its folder put in its place.
 
     A widget's script comes from no address, so it cannot import its neighbours by name.
+
+    Parameters
+    ----------
+    name : str
+        Its file in `FOLDER`.
+
+    Returns
+    -------
+    str
+        A module that imports nothing.
+
+    Examples
+    --------
+    >>> "import {" in script("relu.js")
+    False
     """
     text = (FOLDER / name).read_text()
     return _IMPORT.sub(lambda match: (FOLDER / match[1]).read_text(), text)
 
 
 def style() -> str:
-    """Return the style sheet of all explorers."""
+    """Return the style sheet of all explorers.
+
+    Returns
+    -------
+    str
+        CSS.
+
+    Examples
+    --------
+    >>> ".relviz" in style()
+    True
+    """
     return (FOLDER / "common.css").read_text()
 
 
@@ -45,9 +82,26 @@ def pack(
 ) -> bytes:
     """Pack JSON and signals for `unpack` of common.js, small enough to travel in a page.
 
-    about: what JSON can say. signals: name -> (samples,). They travel in 8 bits with a scale for
-    every `BLOCK` samples (an error of at most 1/254 of the block's maximum), those named in
-    `fine` in 16 bits with one scale; then all is deflated.
+    Parameters
+    ----------
+    about : mapping
+        What JSON can say.
+    signals : mapping of str to array_like, (samples,)
+        They travel in 8 bits with a scale for every `BLOCK` samples: an error of at most 1/254 of
+        the block's maximum.
+    fine : collection of str
+        Names of those that travel in 16 bits with one scale.
+
+    Returns
+    -------
+    bytes
+        All together, deflated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> len(pack({"rate": 16000}, {"silence": np.zeros(16000)})) < 300
+    True
     """
     layout, parts = [], []
     for name, signal in signals.items():
@@ -73,7 +127,18 @@ def _quantise(
 
 
 class Explorer(anywidget.AnyWidget):
-    """A widget whose script may ask the kernel: override `answer`."""
+    """A widget whose script may ask the kernel: override `answer`.
+
+    Parameters
+    ----------
+    **state : Any
+        The widget's traits to begin with.
+
+    Examples
+    --------
+    >>> Explorer()
+    Explorer()
+    """
 
     def __init__(self, **state: Any) -> None:
         super().__init__(**state)

@@ -17,6 +17,17 @@ from relviz._errors import ParameterError
 from relviz.signals import batches, relevance_signal, stride
 from relviz.widgets.frame import Explorer, pack, script, style
 
+__all__ = [
+    "EXAMPLES",
+    "LONGEST",
+    "NETWORKS",
+    "SHIFTS",
+    "STEP",
+    "LiveExplorer",
+    "hop",
+    "synthetic_vowels",
+]
+
 NETWORKS = ("phones", "speakers")
 """Names of the networks, as `relviz.load` and the page's folder `live/` have them."""
 
@@ -42,10 +53,25 @@ EXAMPLES: Mapping[str, str] = {
 
 
 def hop(window: int, total_stride: int, shifts: int) -> int:
-    """Return the hop in samples at which about `shifts` windows cover each sample.
+    """Return the hop at which about so many windows cover each sample.
 
-    The nearest to window / shifts that shares no factor with the network's stride, so that its
-    grid is averaged away; one shift is windows side by side, where there is nothing to average.
+    Parameters
+    ----------
+    window, total_stride : int
+        Of the network, in samples.
+    shifts : int
+        How many windows; one is windows side by side, where there is nothing to average.
+
+    Returns
+    -------
+    int
+        In samples: the nearest to window / shifts that shares no factor with the network's stride,
+        so that its grid is averaged away.
+
+    Examples
+    --------
+    >>> hop(4000, 270, 1), hop(4000, 270, 41)
+    (4000, 97)
     """
     if shifts == 1:
         return window
@@ -55,7 +81,18 @@ def hop(window: int, total_stride: int, shifts: int) -> int:
 
 
 def synthetic_vowels() -> dict[str, NDArray[np.float32]]:
-    """Synthesise the recordings that come with the explorer: name -> (samples,) at 16 kHz."""
+    """Synthesise the recordings that come with the explorer.
+
+    Returns
+    -------
+    dict of str to ndarray, (samples,)
+        What it is called, and a waveform of float32 at 16 kHz.
+
+    Examples
+    --------
+    >>> list(synthetic_vowels())
+    ['“ah”, a man', '“ee”, a woman', '“oh”, a man']
+    """
     from relviz.corpora import synthetic
 
     found = {}
@@ -72,10 +109,23 @@ def synthetic_vowels() -> dict[str, NDArray[np.float32]]:
 class LiveExplorer(Explorer):
     """Sounds and what the two trained networks hear in them, computed in the reader's browser.
 
-    vowels: recordings to begin with, name -> (samples,) at 16 kHz, of 0.5 to 4 s; None takes three
-    synthetic vowels. Probabilities and relevance of these travel with the explorer. Files and the
-    microphone need the graphs that `relviz.export` writes, in the site's folder, or a kernel.
-    Raises ValueError where there is no recording, and AudioError for one that cannot be used.
+    Parameters
+    ----------
+    vowels : mapping of str to array_like, (samples,), optional
+        Recordings to begin with, at 16 kHz, of 0.5 to 4 s; None takes three synthetic vowels.
+        Probabilities and relevance of these travel with the explorer. Files and the microphone need
+        the graphs that `relviz.export` writes, in the site's folder, or a kernel.
+
+    Raises
+    ------
+    ParameterError
+        Where there is no recording.
+    AudioError
+        For one that cannot be used.
+
+    Notes
+    -----
+    The page Live of the book, and chapter 12, show it.
     """
 
     _esm = script("live.js")

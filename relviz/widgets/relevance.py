@@ -18,6 +18,14 @@ from relviz.corpora import Vowel
 from relviz.signals import relevance_signal, stride
 from relviz.widgets.frame import Explorer, pack, script, style
 
+__all__ = [
+    "LONGEST",
+    "NAMES",
+    "Recording",
+    "RelevanceExplorer",
+    "vowel",
+]
+
 LONGEST = 30.0
 """Seconds of a reader's own file."""
 
@@ -26,11 +34,29 @@ NAMES: Mapping[str, str] = {
     "gradient": "plain gradient",
     "deconvnet": "deconvnet",
 }
+"""What the rules are called on the page."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording to choose: what is said, by whom, (samples,), and where the cursor starts (s)."""
+    """A recording to choose.
+
+    Parameters
+    ----------
+    says : str
+        What is said.
+    talker : str
+        By whom.
+    wave : ndarray, (samples,)
+        The waveform.
+    cursor : float, optional
+        Where the cursor starts, in seconds.
+
+    Examples
+    --------
+    >>> Recording("ah", "m01", np.zeros(8000), cursor=0.25).cursor
+    0.25
+    """
 
     says: str
     talker: str
@@ -39,9 +65,27 @@ class Recording:
 
 
 def vowel(token: Vowel, margin: float = 0.1) -> Recording:
-    """Return a vowel to choose, with `margin` seconds around it, or what makes up 0.52 s.
+    """Return a vowel to choose, long enough for every network of Table 1.
 
-    So it is long enough for every network of Table 1. The cursor starts at its steady state.
+    Parameters
+    ----------
+    token : Vowel
+        The cursor starts at its steady state.
+    margin : float
+        Seconds around it, or what makes up 0.52 s.
+
+    Returns
+    -------
+    Recording
+        At 16 kHz.
+
+    Examples
+    --------
+    >>> from relviz import corpora
+    >>> token = corpora.vowel_corpus(["ah"], men=1, women=0)[0]
+    >>> recording = vowel(token)
+    >>> recording.says, len(recording.wave) >= 8320
+    ('ah', True)
     """
     size = round(max(token.end - token.start + 2 * margin, 0.52) * audio.SAMPLE_RATE)
     start = round((token.start + token.end) / 2 * audio.SAMPLE_RATE) - size // 2
@@ -52,11 +96,34 @@ def vowel(token: Vowel, margin: float = 0.1) -> Recording:
 class RelevanceExplorer(Explorer):
     """Recordings and what networks hear in them: waveforms, spectra, F0, sound.
 
-    recordings: what can be chosen, each pair of `says` and `talker` once. networks: name -> as in
-    `relevance_signal`. methods, hops: as there; the first is shown first. sample_rate: Hz.
-    All combinations are computed when the explorer is made (progress: show a bar), and travel with
-    it. With a kernel, readers can take any hop and a file of their own.
-    Raises ValueError where there is nothing to choose from, and what `relevance_signal` raises.
+    All combinations are computed when the explorer is made, and travel with it. With a kernel,
+    readers can take any hop and a file of their own.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+        What can be chosen, each pair of `says` and `talker` once.
+    networks : mapping of str to callable
+        As in `relviz.relevance_signal`, by the names to show.
+    methods : sequence of str
+        As in `relviz.relevance_signal`; the first is shown first.
+    hops : sequence of int
+        In samples; the first is shown first.
+    sample_rate : int
+        Hz.
+    progress : bool
+        Show a bar.
+
+    Raises
+    ------
+    ParameterError
+        Where there is nothing to choose from, and where `relviz.relevance_signal` raises it.
+    AudioError
+        Where `relviz.relevance_signal` raises it.
+
+    Notes
+    -----
+    Used in chapters 4 to 8 of the book.
     """
 
     _esm = script("relevance.js")

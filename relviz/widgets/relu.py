@@ -12,20 +12,48 @@ from torch import nn
 from relviz import attributions, backprop
 from relviz.widgets.frame import Explorer, script, style
 
+__all__ = [
+    "COUNT",
+    "SHAPES",
+    "START",
+    "ReluExplorer",
+    "network",
+]
+
 SHAPES = ((2,), (3, 2), (2, 3), (1, 2))
 """The input, and the weights of the three layers: rows are units, columns what they hear."""
 
 COUNT = sum(int(np.prod(shape)) for shape in SHAPES)
+"""How many numbers that makes."""
 
 START = (2, 1, 1, -1, 1, 0, -1, 0, -1, 1, 1, 0, 1, 0, 1, 2)
 """The first preset of relu.js: every rule gives another answer."""
 
 
 def network(numbers: list[float]) -> tuple[nn.Sequential, torch.Tensor]:
-    """Return the network of 16 numbers and its input, (2,), both in double precision.
+    """Return the network of 16 numbers and its input.
 
-    numbers: the input, then the weights of each layer, unit by unit: `SHAPES`. 2 inputs, 3 units
-    with ReLU, 2 units with ReLU, 1 score, no biases.
+    Parameters
+    ----------
+    numbers : list of float
+        The input, then the weights of each layer, unit by unit: `SHAPES`.
+
+    Returns
+    -------
+    net : nn.Sequential
+        2 inputs, 3 units with ReLU, 2 units with ReLU, 1 score, no biases; in double precision.
+    x : Tensor, (2,)
+        Its input, in double precision.
+
+    Notes
+    -----
+    Used in chapter 3 of the book.
+
+    Examples
+    --------
+    >>> net, x = network(list(START))
+    >>> net(x).shape
+    torch.Size([1])
     """
     parts = np.split(np.asarray(numbers, dtype=float), np.cumsum([np.prod(s) for s in SHAPES])[:-1])
     x, *weights = (torch.tensor(part.reshape(s)) for part, s in zip(parts, SHAPES, strict=True))
@@ -41,8 +69,20 @@ class ReluExplorer(Explorer):
     """A network of 2, 3, 2 and 1 units with all its numbers to edit, and its relevance by rule.
 
     Trait `numbers`, which follows the page and leads it: 16 finite numbers, as `network` takes
-    them. Anything else raises traitlets.TraitError.
-    Source: Springenberg et al. (2015), figure 1; `relviz.relevance`.
+    them.
+
+    Raises
+    ------
+    traitlets.TraitError
+        For other numbers.
+
+    Notes
+    -----
+    Used in chapter 3 of the book.
+
+    References
+    ----------
+    Springenberg et al. (2015), figure 1; see `relviz.relevance`.
     """
 
     _esm = script("relu.js")

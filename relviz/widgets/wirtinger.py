@@ -12,6 +12,15 @@ from relviz import spectral
 from relviz._errors import ParameterError
 from relviz.widgets.frame import Explorer, script, style
 
+__all__ = [
+    "LENGTHS",
+    "LONGEST",
+    "SAMPLES",
+    "WINDOWS",
+    "WirtingerExplorer",
+    "autograd",
+]
+
 SAMPLES = 256
 """Samples of a signal to choose."""
 
@@ -19,20 +28,39 @@ LONGEST = 512
 """Samples of a signal that is given."""
 
 WINDOWS = ("hann", "hamming", "boxcar")
+"""Windows to choose."""
+
 LENGTHS = (16, 32, 64, 128)
+"""Their lengths in samples."""
 
 
 class WirtingerExplorer(Explorer):
     """A gradient signal, a window and a hop, and what both forms of `stft_relevance` make of it.
 
-    signal: (samples,) real, 16 to 512 samples, a piece of a gradient to begin with; it is scaled
-    to a maximum of 1, since factors do not depend on scale. Without it, the reader chooses among
-    signals of 256 samples, or draws one.
     Traits, which follow the page and lead it: `kind`, a signal's name; `window`, as
     `scipy.signal.get_window` names it; `length` and `hop`, samples; `drawn`, (samples,).
-    Raises ValueError for a signal that is not real and finite, too short, too long or all zero,
-    and traitlets.TraitError for a choice that there is not.
-    Source: Muckenhirn et al. (2019), section 3.2; `relviz.spectral`.
+
+    Parameters
+    ----------
+    signal : array_like, (samples,), optional
+        Real, 16 to 512 samples, a piece of a gradient to begin with; it is scaled to a maximum of
+        1, since factors do not depend on scale. Without it, the reader chooses among signals of 256
+        samples, or draws one.
+
+    Raises
+    ------
+    ParameterError
+        For a signal that is not real and finite, too short, too long or all zero.
+    traitlets.TraitError
+        For a choice that there is not.
+
+    Notes
+    -----
+    Used in chapter 5 of the book.
+
+    References
+    ----------
+    Muckenhirn et al. (2019), section 3.2; see `relviz.spectral`.
     """
 
     _esm = script("wirtinger.js")
@@ -99,10 +127,31 @@ _TYPES = ("<f8", "<c16", "<c16")
 
 
 def autograd(f: NDArray, window: NDArray, hop: int) -> NDArray[np.complex128]:
-    """Gradient that `torch.istft` passes back when its samples' gradient is `f`.
+    """Return the gradient that `torch.istft` passes back, given that of its samples.
 
-    f: (samples,) real. window: (M,), M even. hop: samples. Returns (M // 2 + 1, frames) complex.
-    Raises RuntimeError where the windows leave samples uncovered.
+    Parameters
+    ----------
+    f : ndarray, (samples,)
+        Real.
+    window : ndarray, (M,)
+        M is even.
+    hop : int
+        In samples.
+
+    Returns
+    -------
+    ndarray, (M // 2 + 1, frames)
+        Complex.
+
+    Raises
+    ------
+    RuntimeError
+        Where the windows leave samples uncovered.
+
+    Examples
+    --------
+    >>> autograd(np.ones(64), np.ones(16), 8).shape
+    (9, 9)
     """
     import torch
 
