@@ -26,6 +26,7 @@ __all__ = [
     "Method",
     "Target",
     "deconvnet",
+    "find",
     "gradcam",
     "gradient",
     "guided",
@@ -126,8 +127,7 @@ def relevance(
     >>> relviz.relevance(net, torch.ones(5, 3), target=1).shape
     torch.Size([5, 3])
     """
-    if isinstance(method, str) and method not in METHODS:
-        raise ParameterError(f"method {method!r} is unknown: use one of {', '.join(METHODS)}.")
+    function = find(method)
     if method in ("guided", "gradient", "deconvnet"):
         rule: Rule = method
         found = backpropagate(net, x, target, rule, smooth, layer)
@@ -142,8 +142,37 @@ def relevance(
             f"x is a tuple of {len(x)}, which {_name(method)} does not take: use guided, gradient "
             "or deconvnet, or a function of the one input that is to be explained."
         )
-    function = METHODS[method] if isinstance(method, str) else method
     return _checked(function(net, x, target), x, _name(method))
+
+
+def find(method: Method | Attribution) -> Attribution:
+    """Return the function of a method's name; a function of your own is returned as it is.
+
+    Parameters
+    ----------
+    method : str or callable
+        A name out of `METHODS`, or a function (net, x, target) -> relevance.
+
+    Returns
+    -------
+    callable
+        (net, x, target) -> relevance.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> find("guided") is guided
+    True
+    """
+    if not isinstance(method, str):
+        return method
+    if method not in METHODS:
+        raise ParameterError(f"method {method!r} is unknown: use one of {', '.join(METHODS)}.")
+    return METHODS[method]
 
 
 def _name(method: Any) -> str:

@@ -1,5 +1,6 @@
 """`relviz` on the command line, as a user would type it."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from relviz import __version__, cli
 from relviz._errors import ParameterError
+from relviz.attributions import METHODS
 from relviz.cli import data, evaluate, train
 from relviz.networks import PHONE_CNN, SPEAKER_CNN
 from relviz.studies import vowels as study
@@ -204,11 +206,12 @@ def test_evaluate_vowels(suffix, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     path = tmp_path / f"table2.{suffix}"
     arguments = ["evaluate", "vowels", "--talkers", "1", "--seeds", "1", "--full", "-o", str(path)]
+    arguments += ["--method", "deconvnet"]
     assert cli.main(arguments) == 0
     printed = capsys.readouterr()
     assert "Synthetic speech" in printed.err and "signals x tokens" in printed.err
     assert f"cells in {path}" in printed.err
-    for row in ("paper (GBP, TIMIT)", "original recording", "untrained, gradient, one window"):
+    for row in ("paper (GBP, TIMIT)", "original recording", "untrained, deconvnet, one window"):
         assert row in printed.out
     table = pd.read_csv(path) if suffix == "csv" else pd.read_parquet(path)
     assert set(table["vowel"]) == {"ah", "eh", "iy", "oa", "uw", "mean"}
@@ -235,10 +238,20 @@ def test_trained_networks_stand_beside_controls_of_their_own_shape(monkeypatch, 
     assert seen["untrained, GBP, hop 97"][0].net.architecture == SPEAKER_CNN
     assert "phones-shuffled, GBP, hop 97" not in seen
     capsys.readouterr()
+    assert "'lime' is unknown: use one of guided" in refused(
+        [*few, "phones", "--method", "lime"], capsys
+    )
     assert "one at a time" in refused([*few, "phones", "--network", "speakers"], capsys)
     assert "nowhere is not there" in refused([*few, "nowhere"], capsys)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert f"{tmp_path / 'nowhere'} is not there" in refused([*few, "~/nowhere"], capsys)
+
+
+def test_the_help_names_every_method(capsys):
+    assert cli.main(["evaluate", "vowels", "--help"]) == 0
+    text = " ".join(re.sub(r"[│\s]+", " ", capsys.readouterr().out).split())
+    for name in METHODS:
+        assert name in text
 
 
 def refused(arguments, capsys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from cyclopts import Parameter
 
@@ -15,7 +15,11 @@ from relviz._extras import require
 from relviz.cli.options import Count, File, at_home
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
+
+    from relviz.attributions import Method
 
 __all__ = ["vowels"]
 
@@ -23,6 +27,9 @@ __all__ = ["vowels"]
 def vowels(
     *,
     network: Annotated[list[str] | None, Parameter(metavar="NAME")] = None,
+    method: Annotated[
+        list[str] | None, Parameter(metavar="NAME", show_default="guided and gradient")
+    ] = None,
     seeds: Count = 4,
     talkers: Annotated[Count | None, Parameter(show_default="all")] = None,
     full: bool = False,
@@ -36,6 +43,9 @@ def vowels(
     network
         A trained network above its controls, may be repeated: phones (three training seeds, beside
         three of the shuffled-label control), speakers, or a run's folder.
+    method
+        How relevance is found, may be repeated: guided, gradient, deconvnet, "input x gradient",
+        "integrated gradients", smoothgrad, "guided smoothgrad", occlusion, gradcam or lrp.
     seeds
         Untrained networks.
     talkers
@@ -70,6 +80,8 @@ def vowels(
             "control in common: evaluate one at a time."
         )
     architecture, classes = next(iter(shapes), (networks.PHONE_CNN, len(corpora.PHONES)))
+    methods = cast("Sequence[Method]", method or ("guided", "gradient"))
+    signals = study.standard_signals(trained, seeds, architecture, classes, methods)
     corpus = corpora.vowels()
     if talkers:
         kept = {
@@ -79,12 +91,7 @@ def vowels(
         }
         corpus = replace(corpus, tokens=tuple(t for t in corpus.tokens if t.talker in kept))
     print(corpus.source.describe(), file=sys.stderr)
-    table = study.table2(
-        study.standard_signals(trained, seeds, architecture, classes),
-        corpus,
-        jobs=jobs,
-        progress=True,
-    )
+    table = study.table2(signals, corpus, jobs=jobs, progress=True)
     if output:
         _write(table, output)
     everything = pd.concat([study.paper(), table], ignore_index=True)

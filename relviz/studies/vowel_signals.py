@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from relviz import networks
-from relviz.attributions import Attribution, Method
+from relviz.attributions import Attribution, Method, find
 from relviz.audio import SAMPLE_RATE
 from relviz.backprop import Target
 from relviz.signals import Normalise, relevance_signal
@@ -138,11 +138,11 @@ def standard_signals(
     seeds: int = 4,
     architecture: networks.Architecture = networks.PHONE_CNN,
     classes: int = 40,
+    methods: Sequence[Method] = ("guided", "gradient"),
 ) -> dict[str, Sequence[SignalFunction]]:
     """Return the rows that belong beside each other: original, noise, networks, their controls.
 
-    Each network gives four rows: GBP and the plain gradient, each from one window and averaged with
-    hop 97.
+    Each network gives two rows a method: from one window, and averaged with hop 97.
 
     Parameters
     ----------
@@ -154,11 +154,18 @@ def standard_signals(
         Of the untrained networks.
     classes : int
         Of the untrained networks.
+    methods : sequence of str
+        As in `relviz.relevance`.
 
     Returns
     -------
     dict of str to sequence of SignalFunction
         Name of a row -> its replicates, as `relviz.studies.vowels.table2` takes them.
+
+    Raises
+    ------
+    ParameterError
+        For a method that there is not.
 
     Notes
     -----
@@ -175,11 +182,12 @@ def standard_signals(
         "original recording": [original],
         "white noise": [noise],
     }
-    for method, label in (("guided", "GBP"), ("gradient", "gradient")):
+    for method in methods:
+        find(method)  # refuses an unknown one before the work
+        label = "GBP" if method == "guided" else method
         for hop, shifts in ((97, "hop 97"), (None, "one window")):
             for name, replicates in nets.items():
                 rows[f"{name}, {label}, {shifts}"] = [
-                    Relevance(net, method, hop)  # type: ignore[arg-type]
-                    for net in replicates
+                    Relevance(net, method, hop) for net in replicates
                 ]
     return rows

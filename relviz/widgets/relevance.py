@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from relviz import acoustics, audio
 from relviz._errors import ParameterError
-from relviz.attributions import METHODS, Method
+from relviz.attributions import Attribution, Method, find
 from relviz.corpora import Vowel
 from relviz.signals import relevance_signal, stride
 from relviz.widgets.frame import Explorer, pack, script, style
@@ -105,8 +105,9 @@ class RelevanceExplorer(Explorer):
         What can be chosen, each pair of `says` and `talker` once.
     networks : mapping of str to callable
         As in `relviz.relevance_signal`, by the names to show.
-    methods : sequence of str
-        As in `relviz.relevance_signal`; the first is shown first.
+    methods : sequence of str, or mapping of str to callable
+        Names of methods of `relviz.relevance`, or functions of your own by the names to show; the
+        first is shown first.
     hops : sequence of int
         In samples; the first is shown first.
     sample_rate : int
@@ -141,7 +142,7 @@ class RelevanceExplorer(Explorer):
         recordings: Sequence[Recording],
         networks: Mapping[str, Callable],
         *,
-        methods: Sequence[Method] = ("guided", "gradient"),
+        methods: Sequence[Method] | Mapping[str, Method | Attribution] = ("guided", "gradient"),
         hops: Sequence[int] = (97, 160),
         sample_rate: int = audio.SAMPLE_RATE,
         progress: bool = False,
@@ -151,15 +152,12 @@ class RelevanceExplorer(Explorer):
         pairs = [(each.says, each.talker) for each in recordings]
         if len(set(pairs)) < len(pairs):
             raise ParameterError("two recordings have the same words and talker: name them apart.")
-        unknown = set(methods) - set(METHODS)
-        if unknown:
-            raise ParameterError(
-                f"method {min(unknown)!r} is unknown: use one of {', '.join(METHODS)}."
-            )
+        by_name = methods if isinstance(methods, Mapping) else {name: name for name in methods}
+        self._methods = {name: find(method) for name, method in by_name.items()}
         self._networks, self._recordings, self._rate = dict(networks), list(recordings), sample_rate
         signals: dict[str, NDArray] = {}
         f0: dict[str, Any] = {}
-        for key, wave in self._signals(methods, hops, progress):
+        for key, wave in self._signals(hops, progress):
             signals[key], f0[key] = wave, self._f0(wave)
         about = {
             "rate": sample_rate,
@@ -170,7 +168,7 @@ class RelevanceExplorer(Explorer):
                 {"name": name, "stride": stride(net), "window": getattr(net, "window", 0)}
                 for name, net in networks.items()
             ],
-            "methods": [[method, NAMES.get(method, method)] for method in methods],
+            "methods": [[method, NAMES.get(method, method)] for method in self._methods],
             "hops": [int(hop) for hop in hops],
             "f0": f0,
         }
@@ -180,19 +178,19 @@ class RelevanceExplorer(Explorer):
             says=first.says,
             talker=first.talker,
             network=next(iter(networks)),
-            method=methods[0],
+            method=next(iter(self._methods)),
             hop=int(hops[0]),
         )
 
     def _signals(
-        self, methods: Sequence[Method], hops: Sequence[int], progress: bool
+        self, hops: Sequence[int], progress: bool
     ) -> Iterator[tuple[str, NDArray[np.float64]]]:
         """Each recording as "number", each relevance as "number/network/method/hop"."""
-        combinations: Iterable[tuple[int, str, Method, int]] = [
+        combinations: Iterable[tuple[int, str, str, int]] = [
             (i, name, method, int(hop))
             for i in range(len(self._recordings))
             for name in self._networks
-            for method in methods
+            for method in self._methods
             for hop in hops
         ]
         if progress:
@@ -205,12 +203,12 @@ class RelevanceExplorer(Explorer):
             wave = self._recordings[i].wave
             yield f"{i}/{name}/{method}/{hop}", self._relevance(wave, name, method, hop)
 
-    def _relevance(self, wave: NDArray, name: str, method: Method, hop: int) -> NDArray[np.float64]:
+    def _relevance(self, wave: NDArray, name: str, method: str, hop: int) -> NDArray[np.float64]:
         net = self._networks[name]
         with warnings.catch_warnings():
             # the explorer says itself what a hop that shares a factor with the stride does
             warnings.filterwarnings("ignore", message="hop_length .* shares the factor")
-            return relevance_signal(net, wave, hop, method=method)
+            return relevance_signal(net, wave, hop, method=self._methods[method])
 
     def _f0(self, wave: NDArray) -> dict[str, Any]:
         times, f0 = acoustics.f0_contour(wave, self._rate)

@@ -11,6 +11,7 @@ NOTEBOOKS = sorted(
     p for p in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts
 )
 CHAPTERS = [path for path in NOTEBOOKS if path.stem[0].isdigit()]  # the rest is the appendix
+TEMPLATE = ROOT / "book" / "template.ipynb"  # a pattern, and no page
 CHECKED = "# NBVAL_CHECK_OUTPUT"
 LEAST_CHECKED = 5
 TEXT = {"text/plain", "text/markdown", "text/latex"}
@@ -32,7 +33,14 @@ def output_text(output) -> str:
 def test_toc_names_each_notebook():
     """A chapter that the table of contents forgets would be executed by nobody."""
     names = {path.relative_to(ROOT).with_suffix("").as_posix() for path in NOTEBOOKS}
-    assert names <= set(pages())
+    assert names - set(pages()) == {TEMPLATE.relative_to(ROOT).with_suffix("").as_posix()}
+
+
+def test_the_template_has_what_a_chapter_has():
+    text = "\n".join(cell.source for cell in nbformat.read(TEMPLATE, as_version=4).cells)
+    for part in ("**Goals.**", "**Prerequisites.**", "## What this does not show", "## Exercises"):
+        assert part in text
+    assert "## Summary" in text and "{bibliography}" in text and "{glue:text}" in text
 
 
 def test_toc_names_only_files_that_exist():

@@ -253,6 +253,10 @@ def test_standard_signals():
     assert len(rows["untrained, gradient, one window"]) == 3
     weights = [r.net.filters for r in rows["untrained, GBP, hop 97"]]
     assert not np.array_equal(weights[0], weights[1])
+    rows = study.standard_signals(seeds=1, methods=("occlusion",))
+    assert rows["untrained, occlusion, one window"][0].method == "occlusion"
+    with pytest.raises(ValueError, match="method 'lime' is unknown: use one of guided"):
+        study.standard_signals(methods=("lime",))
 
 
 def test_refusals(synthetic):

@@ -244,6 +244,18 @@ def test_it_refuses_two_recordings_of_one_name(recordings, nets):
         RelevanceExplorer([recordings[0], recordings[0]], nets)
 
 
+def test_a_function_of_ones_own_among_the_methods(recordings, nets):
+    def mirrored(net, x, target):
+        return -relviz.relevance(net, x, target, "gradient")
+
+    methods = {"mirrored": mirrored, "gradient": "gradient"}
+    shown = RelevanceExplorer(recordings[:1], nets, methods=methods, hops=(160,))
+    assert shown.method == "mirrored"
+    name, wave = next(iter(nets)), recordings[0].wave
+    by_name = [shown._relevance(np.asarray(wave), name, method, 160) for method in methods]
+    np.testing.assert_allclose(by_name[0], -by_name[1], rtol=1e-6)
+
+
 def test_it_refuses_an_unknown_method(recordings, nets):
     with pytest.raises(ValueError, match="method 'lime' is unknown: use one of guided"):
         RelevanceExplorer(recordings[:1], nets, methods=("lime",))
