@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import tempfile
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from relviz._errors import RelvizError
+from relviz._headers import header
 
-__all__ = ["SAMPLE_RATE", "AudioError", "check", "frame", "read", "resample"]
+__all__ = [
+    "CANCELLED",
+    "FASTEST",
+    "LOUDEST",
+    "SAMPLE_RATE",
+    "SLOWEST",
+    "AudioError",
+    "check",
+    "frame",
+    "read",
+    "resample",
+    "shown",
+]
 
 SAMPLE_RATE = 16000
 """Hz; every network of the book hears speech at this rate."""
+
+SLOWEST, FASTEST = 1000, 768000
+"""Hz; a header that says another rate is wrong, and would turn kilobytes into gigabytes."""
+
+LOUDEST = 8.0
+"""Peak of floating point samples beyond which they were never scaled to -1 to 1."""
+
+CANCELLED = 0.4
+"""Channels cancel where their mean keeps less of their energy: 1 where they are the same, 0.5 where
+they have nothing in common, 0 in opposite phase."""
 
 
 class AudioError(RelvizError, ValueError):
@@ -80,10 +109,16 @@ def check(wave: ArrayLike, name: str = "the waveform", minimum: int = 1) -> NDAr
     return array
 
 
-def read(path: str | Path, sample_rate: int = SAMPLE_RATE, minimum: int = 1) -> NDArray[np.float32]:
-    """Read a wav, flac or other libsndfile file as mono float32.
+def read(
+    path: str | Path,
+    sample_rate: int = SAMPLE_RATE,
+    minimum: int = 1,
+    channel: int | None = None,
+) -> NDArray[np.float32]:
+    """Read a wav, flac, ogg, mp3, SPHERE or other libsndfile file as mono float32.
 
-    Channels are averaged; another rate is resampled (see `resample`).
+    Channels are averaged, unless they cancel; another rate is resampled (see `resample`). What
+    libsndfile does not know goes through ffmpeg, where that is installed.
 
     Parameters
     ----------
@@ -93,6 +128,8 @@ def read(path: str | Path, sample_rate: int = SAMPLE_RATE, minimum: int = 1) -> 
         Hz, of what is returned.
     minimum : int
         The fewest samples that are enough, at `sample_rate`.
+    channel : int, optional
+        The one to take, 0 the first; default, the mean of all.
 
     Returns
     -------
@@ -102,7 +139,14 @@ def read(path: str | Path, sample_rate: int = SAMPLE_RATE, minimum: int = 1) -> 
     Raises
     ------
     AudioError
-        Naming the file, if it is missing or unreadable, or for what `check` refuses.
+        Naming the file, if it is missing, unreadable, or ends before its header says, for a channel
+        that it has not, and for what `check` refuses.
+
+    Warns
+    -----
+    UserWarning
+        Where the channels cancel each other, so that the stronger is taken, and where floating
+        point samples are in the range of 16-bit integers, so that they are divided by 32768.
 
     Notes
     -----
@@ -117,19 +161,168 @@ def read(path: str | Path, sample_rate: int = SAMPLE_RATE, minimum: int = 1) -> 
     >>> read(path).shape
     (1600,)
     """
+    path = Path(path).expanduser()
+    name = shown(path)
+    if not path.is_file():
+        raise AudioError(f"{name} is not a file: check the path.")
+    if path.name.startswith("._"):
+        raise AudioError(
+            f"{name} holds what a Mac notes of a file, no sound: read {path.name[2:]} beside it."
+        )
+    channels, rate = _decoded(path, name)
+    wave = _one_channel(_within_one(channels, name), channel, name)
+    return check(resample(check(wave, name), rate, sample_rate), name, minimum)
+
+
+def shown(path: str | Path) -> str:
+    r"""Return a path as text that can be printed, whatever bytes its name has.
+
+    Parameters
+    ----------
+    path : Path or str
+        A file's.
+
+    Returns
+    -------
+    str
+        Bytes that are no UTF-8 appear as \\xNN.
+
+    Examples
+    --------
+    >>> print(shown(b"caf\xe9.wav".decode("utf-8", "surrogateescape")))
+    caf\xe9.wav
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _decoded(path: Path, name: str) -> tuple[NDArray[np.float32], int]:
+    """Decode a file whole, (samples, channels) and its rate; refuse one that ends early."""
     import soundfile
 
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise AudioError(f"{path} is not a file: check the path.")
+    said = header(path)
     try:
-        channels, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        # libsndfile opens names of any bytes by number only
+        with path.open("rb") as opened, soundfile.SoundFile(said.mended or opened) as file:
+            rate, promised = file.samplerate, said.samples
+            if not SLOWEST <= rate <= FASTEST:
+                raise AudioError(
+                    f"{name} says that it has {rate} samples a second: give a recording of "
+                    f"{SLOWEST} to {FASTEST}."
+                )
+            if promised is None and said.mended is None and 0 < file.frames < _UNKNOWN:
+                promised = file.frames
+            blocks, failed = _blocks(file)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+        if not said.ends:
+            raise AudioError(f"{name} breaks off after its head: get it again.") from error
+        found = _by_ffmpeg(path)
+        if found is not None:
+            return found
+        why = getattr(error, "error_string", str(error)).removeprefix("Error : ").rstrip(".")
         raise AudioError(
-            f"{path} cannot be read as audio ({str(error).rstrip('.')}): convert it to wav or flac."
+            f"{name} cannot be read as audio ({why}): convert it, as with "
+            f"ffmpeg -i {name} {Path(name).with_suffix('.wav').name}."
         ) from error
-    wave = check(channels.mean(axis=1), str(path))
-    return check(resample(wave, rate, sample_rate), str(path), minimum)
+    samples = np.concatenate(blocks) if blocks else np.zeros((0, 1), np.float32)
+    held = len(samples) / rate
+    if promised is not None and len(samples) < promised - _SLACK * rate:
+        raise AudioError(
+            f"{name} holds {held:.1f} of {promised / rate:.1f} s: it was cut off, so get it again."
+        )
+    if failed or not said.ends:
+        raise AudioError(f"{name} breaks off after {held:.1f} s: get it again.")
+    return samples, rate
+
+
+_UNKNOWN = 1 << 40  # of libsndfile, for streams that do not say how long they are
+_SLACK = 0.1  # seconds: decoders cut what an encoder has added at both ends
+_BLOCK = 1 << 20  # samples of all channels
+
+
+def _blocks(file: Any) -> tuple[list[NDArray[np.float32]], bool]:
+    """Read to the end, or as far as it goes; whether it broke off there."""
+    import soundfile
+
+    blocks = []
+    length = max(1, _BLOCK // file.channels)
+    while True:
+        block = np.full((length, file.channels), np.nan, dtype=np.float32)
+        try:
+            blocks.append(file.read(out=block))
+        except soundfile.LibsndfileError as error:
+            # what was decoded before is in the block; the rest is as it was
+            blocks.append(block[: np.isfinite(block).any(axis=1).sum()])
+            if not sum(map(len, blocks)):
+                raise
+            # a stream of unknown length cannot be wound to its end, which is no fault of it
+            return blocks, "fseek" not in str(error)
+        if len(blocks[-1]) < length:
+            return blocks, False
+
+
+def _by_ffmpeg(path: Path) -> tuple[NDArray[np.float32], int] | None:
+    """Decode with ffmpeg what libsndfile does not know; None where it is not there or fails too."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        return None
+    import soundfile
+
+    command = [program, "-v", "error", "-xerror", "-nostdin", "-i", os.fspath(path.absolute())]
+    done = subprocess.run([*command, "-vn", "-f", "wav", "-"], capture_output=True, check=False)
+    if done.returncode or not done.stdout:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        wav = Path(folder) / "decoded.wav"
+        wav.write_bytes(done.stdout)
+        try:
+            samples, rate = soundfile.read(wav, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError:
+            return None
+    return samples, rate
+
+
+def _within_one(channels: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    """Bring floating point samples in the range of 16-bit integers to -1 to 1, and say so."""
+    peak = float(np.nanmax(np.abs(channels), initial=0))
+    if not np.isfinite(peak) or peak <= LOUDEST:
+        return channels
+    if peak > 32768:
+        raise AudioError(
+            f"{name} has samples of up to {peak:g}: divide them by the largest number of the "
+            "format that they came from."
+        )
+    warnings.warn(
+        f"{name} has samples of up to {peak:g}, the range of 16-bit integers: they were divided by "
+        "32768.",
+        stacklevel=3,
+    )
+    return channels / np.float32(32768)
+
+
+def _one_channel(
+    channels: NDArray[np.float32], channel: int | None, name: str
+) -> NDArray[np.float32]:
+    """Take one channel, or the mean of all; where they cancel, the stronger, and say so."""
+    count = channels.shape[1]
+    if channel is not None:
+        if not 0 <= channel < count:
+            raise AudioError(f"{name} has no channel {channel}: choose from 0 to {count - 1}.")
+        return channels[:, channel]
+    mixed = channels.mean(axis=1)
+    if count == 1 or not np.isfinite(channels).all():
+        return mixed
+    energies = np.square(channels - channels.mean(axis=0), dtype=np.float64).mean(axis=0)
+    left = np.square(mixed - mixed.mean(), dtype=np.float64).mean()
+    if left >= CANCELLED * energies.mean():
+        return mixed
+    stronger = int(energies.argmax())
+    warnings.warn(
+        f"{name} has {count} channels that cancel each other (their mean keeps "
+        f"{left / energies.mean():.0%} of the energy): channel {stronger}, the strongest, was "
+        "taken; channel= chooses.",
+        stacklevel=3,
+    )
+    return channels[:, stronger]
 
 
 def resample(wave: NDArray[np.float32], rate: float, new_rate: float) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ ROOMS = (
     *(
         "_errors",
         "_extras",
+        "_headers",
         "files",
         "statistics",
         "tasks",
