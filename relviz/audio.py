@@ -24,6 +24,7 @@ __all__ = [
     "SLOWEST",
     "AudioError",
     "check",
+    "duration",
     "frame",
     "read",
     "resample",
@@ -172,6 +173,42 @@ def read(
     channels, rate = _decoded(path, name)
     wave = _one_channel(_within_one(channels, name), channel, name)
     return check(resample(check(wave, name), rate, sample_rate), name, minimum)
+
+
+def duration(path: str | Path) -> float:
+    """Return how long a file says it is, without decoding it.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file.
+
+    Returns
+    -------
+    float
+        Seconds.
+
+    Raises
+    ------
+    AudioError
+        If it is missing or no audio.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import soundfile
+    >>> path = Path(tempfile.mkdtemp()) / "tone.wav"
+    >>> soundfile.write(path, 0.1 * np.sin(np.arange(800)), 8000)
+    >>> duration(path)
+    0.1
+    """
+    import soundfile
+
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            return float(soundfile.info(file).duration)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise AudioError(f"{shown(path)} cannot be read as audio: check the path.") from error
 
 
 def shown(path: str | Path) -> str:

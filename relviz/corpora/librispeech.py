@@ -12,7 +12,7 @@ from pathlib import Path
 
 from relviz.corpora import store, synthetic
 from relviz.corpora.corpus import Corpus, CorpusError, Source
-from relviz.corpora.speech import SpeechCorpus, Utterance
+from relviz.corpora.speech import SpeechCorpus, Utterance, read_text
 from relviz.corpora.splits import in_order
 
 __all__ = ["CORPUS", "utterances"]
@@ -104,14 +104,18 @@ def _part(folder: Path) -> list[Utterance]:
     """List the utterances of one part: speaker/chapter/speaker-chapter-number.flac."""
     texts: dict[str, str] = {}
     for path in folder.glob("*/*/*.trans.txt"):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            name, _, text = line.strip().partition(" ")
+        if path.name.startswith("._"):  # what a Mac notes beside a file
+            continue
+        for number, line in enumerate(read_text(path).split("\n"), 1):
+            name, text = (*line.split(maxsplit=1), "", "")[:2]
+            if not line.strip():
+                continue
             if not text:
                 raise CorpusError(
                     f"{path}, line {number}, is not a name and a text: "
                     f"{store.remedy(CORPUS, folder.parent)}."
                 )
-            texts[name] = text
+            texts[name] = text.strip()
     return [
         Utterance(
             name=path.stem,
@@ -122,4 +126,5 @@ def _part(folder: Path) -> list[Utterance]:
             part=folder.name,
         )
         for path in folder.glob("*/*/*.flac")
+        if not path.name.startswith("._")
     ]

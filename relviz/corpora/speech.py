@@ -13,7 +13,15 @@ from numpy.typing import ArrayLike, NDArray
 from relviz import audio
 from relviz.corpora.corpus import CorpusError, Source
 
-__all__ = ["PHONES", "Alignment", "Span", "SpeechCorpus", "Utterance", "frame_labels"]
+__all__ = [
+    "PHONES",
+    "Alignment",
+    "Span",
+    "SpeechCorpus",
+    "Utterance",
+    "frame_labels",
+    "read_text",
+]
 
 PHONES = (
     "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH",
@@ -102,6 +110,45 @@ class Utterance:
         if self.samples is None:
             raise CorpusError(f"Utterance {self.name} has no sound: give it a path or samples.")
         return self.samples.copy()
+
+
+def read_text(path: Path) -> str:
+    r"""Read what people wrote about recordings: UTF-8, with or without a byte order mark.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str
+        With lines that end in a newline, however the file ends them.
+
+    Raises
+    ------
+    CorpusError
+        For another encoding, naming the file and the line.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.trans.txt"
+    >>> _ = path.write_bytes(b"\xef\xbb\xbfa-0 YES\r\n")
+    >>> read_text(path)
+    'a-0 YES\n'
+    """
+    data = path.read_bytes()
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:100]:
+        raise CorpusError(f"{audio.shown(path)} is UTF-16: save it as UTF-8.")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise CorpusError(
+            f"{audio.shown(path)}, line {line}, is not UTF-8 (Latin-1, perhaps): save it as UTF-8."
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 @dataclass(frozen=True)

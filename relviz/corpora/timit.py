@@ -7,9 +7,11 @@ doi:10.35111/17gk-bn40. It needs a licence: nothing is downloaded, your own copy
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from relviz import audio
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import store
 from relviz.corpora.corpus import Corpus, CorpusError, Source
@@ -75,6 +77,7 @@ PHONES_39 = (*sorted(set(TO_39.values()) - {"sil"}), "sil")
 
 
 _PARTS: dict[str, tuple[str, ...] | None] = {"train": None, "dev": DEV, "core-test": CORE_TEST}
+_SAMPLE = "sample"
 
 
 def utterances(root: Path | str, part: str = "train") -> SpeechCorpus:
@@ -83,11 +86,12 @@ def utterances(root: Path | str, part: str = "train") -> SpeechCorpus:
     Parameters
     ----------
     root : Path or str
-        The folder TIMIT, or the one it lies in; names in upper or lower case, sound as NIST SPHERE
-        or RIFF.
+        The folder TIMIT, or one above it; names in any case, sound as NIST SPHERE or RIFF, also
+        under names such as SI648.WAV.wav.
     part : str
         "train" (all of TRAIN, 462 speakers), "dev" (`DEV`) or "core-test" (`CORE_TEST`), eight
-        sentences a speaker.
+        sentences a speaker; "sample", all of a copy whose folders are speakers (dr1-fvmh0 and so
+        on), as NLTK's.
 
     Returns
     -------
@@ -109,16 +113,24 @@ def utterances(root: Path | str, part: str = "train") -> SpeechCorpus:
     >>> [each.name for each in utterances(folder.parents[2]).utterances]
     ['FCJF0-SI648']
     """
-    if part not in _PARTS:
+    if part not in (*_PARTS, _SAMPLE):
         raise CorpusError(f"There is no part {part!r} of TIMIT: choose from {', '.join(_PARTS)}.")
     top = Path(root).expanduser()
-    inside = _child(top, "timit") or top
-    folder = _child(inside, "train" if part == "train" else "test")
+    inside = _inside(top)
+    if part == _SAMPLE:
+        folder: Path | None = inside
+    else:
+        folder = _child(inside, "train" if part == "train" else "test")
     if folder is None:
+        if _speakers(inside):
+            raise CorpusError(
+                f"{top} holds a sample of TIMIT, which has no parts train and test: ask for its "
+                "part 'sample'."
+            )
         raise CorpusError(
             f"{top} holds no folders TRAIN and TEST: give the folder TIMIT of your copy of LDC93S1."
         )
-    speakers = _PARTS[part]
+    speakers = _PARTS.get(part)
     found = [
         utterance
         for utterance in _sentences(folder)
@@ -145,7 +157,7 @@ def load(
     Parameters
     ----------
     parts : sequence of str, optional
-        As in `utterances`; default, all three.
+        As in `utterances`; default, train, dev and core-test, or the sample where it is one.
     root : Path or str, optional
         The folder TIMIT, or the one it lies in; default, TIMIT below RELVIZ_DATA.
     download, progress : bool
@@ -171,10 +183,12 @@ def load(
     >>> len(corpus.utterances), str(corpus.source)
     (1, 'Recordings: TIMIT (Garofolo et al., 1993), from the folder given.')
     """
-    parts = tuple(_PARTS) if parts is None else (parts,) if isinstance(parts, str) else parts
     source = store.locate(CORPUS, download, progress, root)
     if source is None or source.folder is None:
         raise CorpusError("TIMIT needs a licence: name the folder of your copy as root.")
+    if parts is None:
+        parts = (_SAMPLE,) if _speakers(_inside(source.folder)) else tuple(_PARTS)
+    parts = (parts,) if isinstance(parts, str) else parts
     loaded = [utterances(source.folder, part).utterances for part in dict.fromkeys(parts)]
     return SpeechCorpus(tuple(itertools.chain(*loaded)), source)
 
@@ -210,7 +224,8 @@ def alignment(utterance: Utterance, phones: int = 39) -> Alignment:
     Raises
     ------
     CorpusError
-        For a missing file or a broken line, an unknown label, and other `phones`.
+        For a missing file, other `phones`, and by file and line for what is no annotation of this
+        recording: an unknown label, spans out of order, an end far from the sound's, no line.
 
     Examples
     --------
@@ -227,17 +242,11 @@ def alignment(utterance: Utterance, phones: int = 39) -> Alignment:
         raise CorpusError(
             f"Utterance {utterance.name} has no .PHN beside its recording: complete your copy."
         )
+    labelled = _spans(path)
+    _fits(labelled, path, utterance.path)
     spans = []
-    for number, line in enumerate(path.read_text(encoding="ascii").splitlines(), 1):
-        try:
-            start, end, label = line.split()
-            span = Span(int(start) / SAMPLE_RATE, int(end) / SAMPLE_RATE, label)
-            folded = TO_48[label]
-        except (ValueError, KeyError) as error:
-            raise CorpusError(
-                f"{path}, line {number}, is not two sample numbers and one of TIMIT's 61 labels: "
-                "replace it by the file of LDC93S1."
-            ) from error
+    for span in labelled:
+        folded = TO_48[span.label]
         if phones == 61:
             spans.append(span)
         elif folded is not None:
@@ -245,16 +254,62 @@ def alignment(utterance: Utterance, phones: int = 39) -> Alignment:
     return tuple(spans)
 
 
+def _spans(path: Path) -> list[Span]:
+    """Read a .PHN: two sample numbers and a label a line, one after the other."""
+    spans: list[Span] = []
+    before = 0
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            start, end, label = line.decode("ascii").split()
+            first, last = int(start), int(end)
+            TO_48[label]
+        except (ValueError, KeyError) as error:
+            raise CorpusError(
+                f"{path}, line {number}, is not two sample numbers and one of TIMIT's 61 labels: "
+                "replace it by the file of LDC93S1."
+            ) from error
+        if not before <= first < last:
+            raise CorpusError(
+                f"{path}, line {number}, lasts from sample {first} to {last}, after a line that "
+                f"ends at {before}: replace it by the file of LDC93S1."
+            )
+        spans.append(Span(first / SAMPLE_RATE, last / SAMPLE_RATE, label))
+        before = last
+    if not spans:
+        raise CorpusError(f"{path} has no line: replace it by the file of LDC93S1.")
+    return spans
+
+
+_FAR = 0.5  # seconds; TIMIT's last labels end within 0.2 s of the sound's end
+
+
+def _fits(spans: list[Span], path: Path, recording: Path | None) -> None:
+    """Refuse an annotation that ends elsewhere than its recording, in another rate above all."""
+    if recording is None or not recording.is_file():
+        return
+    seconds, ends = audio.duration(recording), spans[-1].end
+    if abs(seconds - ends) > _FAR:
+        raise CorpusError(
+            f"{path}, line {len(spans)}, ends at {ends:.1f} s, and its recording at {seconds:.1f} "
+            f"s: its numbers are of another rate than {SAMPLE_RATE} Hz or of another recording."
+        )
+
+
 def _sentences(folder: Path) -> Iterator[Utterance]:
-    """List the utterances of TRAIN or TEST but "sa": DR1/FCJF0/SI648.WAV."""
-    for directory in sorted(folder.glob("[dD][rR][1-8]/*")):
+    """List all utterances but "sa": DR1/FCJF0/SI648.WAV in TRAIN or TEST, dr1-fcjf0/si648.wav."""
+    for directory in sorted(folder.glob("[dD][rR][1-8]/*")) or _speakers(folder):
+        speaker = directory.name.rpartition("-")[2].upper()
         # converted copies lie beside the original as SI648.WAV.wav: one of the two is enough
-        waves = {path.name.partition(".")[0]: path for path in sorted(directory.glob("*.[wW]*"))}
+        waves = {
+            path.name.partition(".")[0]: path
+            for path in sorted(directory.glob("*"))
+            if re.fullmatch(r"(?!\._)[^.]+(\.wav){1,2}", path.name, re.IGNORECASE)
+        }
         for sentence, path in waves.items():
             if not sentence.lower().startswith("sa"):
                 yield Utterance(
-                    name=f"{directory.name}-{sentence}".upper(),
-                    speaker=directory.name.upper(),
+                    name=f"{speaker}-{sentence}".upper(),
+                    speaker=speaker,
                     session=sentence.upper(),
                     path=path,
                     text=_text(path),
@@ -271,15 +326,28 @@ def _text(path: Path) -> str | None:
 
 def _beside(path: Path, suffix: str) -> Path | None:
     """Return the file that annotates a recording, in upper or lower case."""
-    stem = path.name.partition(".")[0]
-    for name in (stem + suffix.upper(), stem + suffix):
-        if (path.parent / name).is_file():
-            return path.parent / name
-    return None
+    wanted = (path.name.partition(".")[0] + suffix).lower()
+    return next((each for each in path.parent.iterdir() if each.name.lower() == wanted), None)
 
 
 def _child(folder: Path, name: str) -> Path | None:
-    for each in (name.upper(), name):
-        if (folder / each).is_dir():
-            return folder / each
-    return None
+    """Return the folder of a name within another, in upper or lower case."""
+    if not folder.is_dir():
+        return None
+    within = (each for each in sorted(folder.iterdir()) if each.name.lower() == name)
+    return next((each for each in within if each.is_dir()), None)
+
+
+def _speakers(folder: Path) -> list[Path]:
+    """List the folders of a copy that has one for each speaker: dr1-fvmh0 and so on."""
+    return sorted(folder.glob("[dD][rR][1-8]-*"))
+
+
+def _inside(top: Path) -> Path:
+    """Find TRAIN and TEST, or folders of speakers: here, in TIMIT, or a level below."""
+    below = sorted(each for each in top.iterdir() if each.is_dir()) if top.is_dir() else []
+    for outer in (top, *below):
+        for folder in (outer, _child(outer, "timit")):
+            if folder and (_child(folder, "train") or _child(folder, "test") or _speakers(folder)):
+                return folder
+    return _child(top, "timit") or top

@@ -235,9 +235,7 @@ def _duration(utterance: Utterance) -> float:
     """Return the length of an utterance in seconds; of a recording, from its header."""
     if utterance.path is None:
         return len(utterance.wave()) / SAMPLE_RATE
-    import soundfile
-
-    return float(soundfile.info(utterance.path).duration)
+    return audio.duration(utterance.path)
 
 
 def posteriors(

@@ -413,3 +413,18 @@ def test_the_real_corpus(librispeech: SpeechCorpus) -> None:
     for each in found[::200]:
         wave = each.wave()
         assert wave.dtype == np.float32 and 1 < len(wave) / 16000 < 40
+
+
+def test_transcripts_as_people_save_them_and_what_a_mac_adds(tmp_path):
+    folder = tmp_path / "LibriSpeech" / "dev-clean" / "84" / "121123"
+    folder.mkdir(parents=True)
+    for name in ("84-121123-0000.flac", "84-121123-0001.flac", "._84-121123-0000.flac"):
+        (folder / name).touch()
+    (folder / "._84-121123.trans.txt").write_bytes(b"\0\5\x16\7")
+    text = b"\xef\xbb\xbf84-121123-0000\tGO  ON\r\n84-121123-0001 A B \r\n\r\n"
+    (folder / "84-121123.trans.txt").write_bytes(text)
+    found = utterances(("dev-clean",), tmp_path).utterances
+    assert [(u.name, u.text) for u in found] == [
+        ("84-121123-0000", "GO  ON"),
+        ("84-121123-0001", "A B"),
+    ]

@@ -14,6 +14,7 @@ from relviz.corpora import (
     Span,
     Utterance,
     frame_labels,
+    speech,
 )
 
 SPOKEN = (Span(0.0, 0.1, "SIL"), Span(0.1, 0.25, "HH"), Span(0.25, 0.5, "AY"), Span(0.6, 1.0, "S"))
@@ -69,3 +70,31 @@ def test_an_utterance_carries_its_sound() -> None:
     assert again.wave().tolist() == [1] * 5
     with pytest.raises(CorpusError, match=r"^Utterance 7-1-0000 has no sound: give it a path or"):
         utterance("7").wave()
+
+
+@pytest.mark.parametrize(
+    "data", [b"a-0 YES\n", b"\xef\xbb\xbfa-0 YES\n", b"a-0 YES\r\n", b"a-0 YES\r"]
+)
+def test_transcripts_as_people_save_them(tmp_path, data):
+    path = tmp_path / "a.trans.txt"
+    path.write_bytes(data)
+    assert speech.read_text(path) == "a-0 YES\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_refused_by_name(tmp_path, encoding):
+    path = tmp_path / "a.trans.txt"
+    path.write_bytes("a-0 YES\n".encode(encoding))
+    with pytest.raises(CorpusError) as refused:
+        speech.read_text(path)
+    assert str(refused.value) == f"{path} is UTF-16: save it as UTF-8."
+
+
+def test_latin_1_is_refused_by_line(tmp_path):
+    path = tmp_path / "a.trans.txt"
+    path.write_bytes("a-0 YES\na-1 CAFÉ\n".encode("latin-1"))
+    with pytest.raises(CorpusError) as refused:
+        speech.read_text(path)
+    assert str(refused.value) == (
+        f"{path}, line 2, is not UTF-8 (Latin-1, perhaps): save it as UTF-8."
+    )

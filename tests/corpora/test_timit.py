@@ -1,5 +1,6 @@
 """TIMIT's layout on a small tree of synthetic speech; the foldings against the published counts."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -217,3 +218,71 @@ def test_compressed_sphere_is_refused(root: Path) -> None:
     )  # fmt: skip
     with pytest.raises(AudioError, match=r"SI1027.WAV cannot be read as audio"):
         timit.utterances(root).utterances[0].wave()
+
+
+def test_every_layout_that_people_have(tmp_path: Path) -> None:
+    write(tmp_path / "corpora" / "Timit" / "Train", "DR1/FCJF0/SX37", riff=True)
+    folder = tmp_path / "corpora" / "Timit" / "Train" / "DR1" / "FCJF0"
+    for suffix in (".WRD", ".wrd"):  # words, as every copy has them
+        (folder / f"SX37{suffix}").write_text("0 64000 a\n")
+    (folder / "._SX37.WAV").write_bytes(b"\0\5\x16\7")
+    for root in (tmp_path, tmp_path / "corpora", tmp_path / "corpora" / "Timit"):
+        (found,) = timit.utterances(root).utterances
+        assert (found.name, found.path) == ("FCJF0-SX37", folder / "SX37.WAV")
+        assert len(timit.alignment(found)) > 5
+
+
+def test_a_copy_with_a_folder_for_each_speaker(tmp_path: Path) -> None:
+    write(tmp_path, "dr1-fcjf0/sx37", lower=True)
+    corpus = timit.load(root=tmp_path)
+    assert [(u.name, u.speaker) for u in corpus.utterances] == [("FCJF0-SX37", "FCJF0")]
+    assert refused(timit.utterances, tmp_path) == (
+        f"{tmp_path} holds a sample of TIMIT, which has no parts train and test: ask for its part "
+        "'sample'."
+    )
+
+
+@pytest.mark.realdata
+def test_the_real_sample() -> None:
+    root = Path(os.environ["RELVIZ_DATA"]) / "timit-sample"
+    if not root.is_dir():
+        pytest.skip("no sample of TIMIT below RELVIZ_DATA")
+    corpus = timit.utterances(root, "sample")
+    assert len({u.speaker for u in corpus.utterances}) == 16
+    assert len(corpus.utterances) == 16 * 8  # ten sentences each, of which two are "sa"
+    for utterance in corpus.utterances:
+        spans = timit.alignment(utterance, 61)
+        assert spans[0].label == spans[-1].label == "h#"
+        assert abs(spans[-1].end - len(utterance.wave()) / 16000) < 0.2
+        assert utterance.text
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "why"),
+    [
+        (b"", None, "has no line"),
+        (b"\xef\xbb\xbf0 1600 h#\n", 1, "is not two sample numbers"),
+        (b"0 1600 h#\n1600 3200 \xe4\n", 2, "is not two sample numbers"),
+        (b"0 1600 h#\n\n", 2, "is not two sample numbers"),
+        (b"0 1600 h#\n800 3200 sh\n", 2, "from sample 800 to 3200, after a line that ends at 1600"),
+        (b"1600 3200 sh\n0 1600 h#\n", 2, "from sample 0 to 1600, after a line that ends at 3200"),
+        (b"0 1600 h#\n1600 1600 sh\n", 2, "lasts from sample 1600 to 1600"),
+        (b"-5 1600 h#\n", 1, "lasts from sample -5 to 1600"),
+        (b"0 1600 h#\n", 1, "of another rate than 16000 Hz or of another recording"),
+    ],
+)
+def test_annotations_that_cannot_be(root: Path, text: bytes, line: int | None, why: str) -> None:
+    utterance = timit.utterances(root).utterances[0]
+    path = root / "TIMIT/TRAIN/DR1/FCJF0/SI1027.PHN"
+    path.write_bytes(text)
+    message = refused(timit.alignment, utterance)
+    assert message.startswith(f"{path}, line {line}, " if line else f"{path} ")
+    assert why in message
+
+
+def test_annotations_in_the_samples_of_another_rate(root: Path) -> None:
+    utterance = timit.utterances(root).utterances[0]
+    path = root / "TIMIT/TRAIN/DR1/FCJF0/SI1027.PHN"
+    rows = [line.split() for line in path.read_text().splitlines()]
+    path.write_text("".join(f"{int(a) // 2} {int(b) // 2} {label}\n" for a, b, label in rows))
+    assert "of another rate" in refused(timit.alignment, utterance)
