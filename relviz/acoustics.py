@@ -7,6 +7,7 @@ What is not there is NaN, never 0: F0 of an unvoiced frame, a formant that no ro
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,9 @@ from relviz._errors import ParameterError
 from relviz._extras import require
 
 __all__ = [
+    "LP_RATE",
     "F0Agreement",
+    "F0Warning",
     "autocorrelation",
     "f0_agreement",
     "f0_contour",
@@ -36,6 +39,20 @@ __all__ = [
 ]
 
 
+LP_RATE = 16000
+"""Hz; the rate that an `order` of linear prediction is meant for: 16 is a pair of poles a kHz."""
+
+
+class F0Warning(UserWarning):
+    """F0 that may be another: at a limit of the search, or an octave below a strong candidate.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> warnings.simplefilter("ignore", F0Warning)  # where signals need not be voices
+    """
+
+
 def f0_contour(
     wave: ArrayLike,
     sample_rate: float,
@@ -43,6 +60,7 @@ def f0_contour(
     floor: float = 75.0,
     ceiling: float = 500.0,
     step: float = 0.01,
+    filtered: bool = False,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return F0 over time, by Praat's autocorrelation method.
 
@@ -56,6 +74,10 @@ def f0_contour(
         Of the F0 searched, in Hz.
     step : float
         Seconds from one frame to the next.
+    filtered : bool
+        Take away high frequencies first, by a Gaussian that leaves 3 % at `ceiling`, and judge
+        candidates as Praat does by then (its filtered autocorrelation). It errs by octaves less
+        often; Praat's own limits there are 50 and 800 Hz.
 
     Returns
     -------
@@ -68,11 +90,19 @@ def f0_contour(
     Raises
     ------
     ParameterError
-        For more than one channel and for limits that leave nothing to search.
+        For more than one channel, for samples that are NaN or infinite, and for limits that leave
+        nothing to search.
+
+    Warns
+    -----
+    F0Warning
+        Where most of F0 lies at `floor` or `ceiling`, so that it may lie beyond, and where another
+        candidate is nearly as good an octave above it.
 
     References
     ----------
-    Boersma (1993), through praat-parselmouth.
+    Boersma (1993), through praat-parselmouth; for `filtered`, Praat's manual, "pitch analysis by
+    filtered autocorrelation".
 
     Notes
     -----
@@ -95,9 +125,61 @@ def f0_contour(
     # Praat refuses what is shorter than its window; half a sample keeps rounding out of it.
     if sound.duration + 0.5 / sample_rate < 3.0 / floor:
         return np.empty(0), np.empty(0)
-    pitch = sound.to_pitch_ac(time_step=step, pitch_floor=floor, pitch_ceiling=ceiling)
+    settings: dict[str, float] = {}
+    if filtered:
+        sound, settings = (
+            _sound(_low_passed(sound.values[0], sample_rate, ceiling), sample_rate),
+            {
+                "silence_threshold": 0.09,
+                "voicing_threshold": 0.5,
+                "octave_cost": 0.055,
+            },
+        )
+    pitch = sound.to_pitch_ac(time_step=step, pitch_floor=floor, pitch_ceiling=ceiling, **settings)
     f0 = np.asarray(pitch.selected_array["frequency"], dtype=np.float64)
+    _doubt(pitch.to_array(), floor, ceiling)
     return np.asarray(pitch.xs()), np.where(f0 > 0, f0, np.nan)
+
+
+def _low_passed(wave: NDArray[np.float64], sample_rate: float, ceiling: float) -> NDArray:
+    """Filter by 0.03 ** (f / ceiling) ** 2, without phase."""
+    n = scipy.fft.next_fast_len(len(wave) + round(sample_rate / ceiling), real=True)
+    gains = 0.03 ** ((scipy.fft.rfftfreq(n, 1 / sample_rate) / ceiling) ** 2)
+    return scipy.fft.irfft(scipy.fft.rfft(wave, n) * gains, n)[: len(wave)]
+
+
+_AT_BORDER = 0.03  # of the limit
+_NEARLY = 0.05  # of strength, from 0 to 1
+_MOST = 0.5  # of the voiced frames
+
+
+def _doubt(candidates: NDArray, floor: float, ceiling: float) -> None:
+    """Warn where most of F0 sits at a limit, or an octave below a candidate as strong.
+
+    `candidates` is Praat's table, (candidates, frames), the chosen ones in its first row.
+    """
+    chosen = candidates[:, candidates["frequency"][0] > 0]
+    if not chosen.size:
+        return
+    f0, strength = chosen["frequency"][0], chosen["strength"][0]
+    for name, limit in (("floor", floor), ("ceiling", ceiling)):
+        if (np.abs(f0 / limit - 1) < _AT_BORDER).mean() > _MOST:
+            way = "lower it" if name == "floor" else "raise it"
+            warnings.warn(
+                f"F0 sits at the {name} of {limit:g} Hz in most frames, so it may lie beyond: "
+                f"{way}.",
+                F0Warning,
+                stacklevel=3,
+            )
+    above = np.abs(12 * np.log2(np.maximum(chosen["frequency"], 1) / (2 * f0))) < 1
+    rivals = np.where(above, chosen["strength"], -np.inf).max(axis=0)
+    if (rivals > strength - _NEARLY).mean() > _MOST:
+        warnings.warn(
+            f"F0 of about {np.median(f0):.0f} Hz has a candidate an octave above it that is nearly "
+            "as strong, in most frames: compare with filtered=True.",
+            F0Warning,
+            stacklevel=3,
+        )
 
 
 def median_f0(
@@ -316,16 +398,22 @@ def lp_envelope(
     sample_rate : float
         In Hz.
     order : int
-        Of the predictor.
+        Of the predictor at 16 kHz, `LP_RATE`. A frame at a higher rate is brought there first, one
+        at a lower rate gets poles in proportion, so that formants do not hang on the rate.
     n_fft : int
-        Length of the DFT.
+        Length of the DFT, at 16 kHz if the frame's rate is higher.
 
     Returns
     -------
     frequencies : ndarray, (n_fft // 2 + 1,)
-        In Hz.
+        In Hz, up to 8 kHz or the frame's own Nyquist frequency, whichever is lower.
     envelope : ndarray, (n_fft // 2 + 1,)
         NaN where linear prediction fails.
+
+    Raises
+    ------
+    ParameterError
+        For a rate too low to hold a formant.
 
     References
     ----------
@@ -341,10 +429,12 @@ def lp_envelope(
     >>> envelope[[0, -1]].round(2)  # 1 / (1 - 0.5) and 1 / (1 + 0.5)
     array([2.  , 0.67])
     """
-    a = lpc(frame, order)
-    gain = np.sqrt(max(float(autocorrelation(frame, order) @ a), 0.0))
-    frequencies = scipy.fft.rfftfreq(n_fft, 1 / sample_rate)
-    return frequencies, gain / np.abs(scipy.fft.rfft(a, n_fft))
+    samples, rate, order = _for_lp(frame, sample_rate, order)
+    a = lpc(samples, order)
+    gain = np.sqrt(max(float(autocorrelation(samples, order) @ a), 0.0))
+    frequencies = scipy.fft.rfftfreq(n_fft, 1 / rate)
+    # a sum over samples grows with how many there are in a second
+    return frequencies, sample_rate / rate * gain / np.abs(scipy.fft.rfft(a, n_fft))
 
 
 def short_term_spectrum(
@@ -424,7 +514,7 @@ def frame_formants(
     sample_rate : float
         In Hz.
     order : int
-        Of the predictor.
+        Of the predictor at 16 kHz, as in `lp_envelope`.
     count : int
         How many formants.
     max_bandwidth : float
@@ -436,6 +526,11 @@ def frame_formants(
     -------
     ndarray, (count,)
         In Hz, ascending, NaN-padded; all NaN where linear prediction fails.
+
+    Raises
+    ------
+    ParameterError
+        For a rate too low to hold a formant.
 
     Notes
     -----
@@ -449,7 +544,8 @@ def frame_formants(
     array([700.])
     """
     formants = np.full(count, np.nan)
-    a = lpc(frame, order)
+    samples, sample_rate, order = _for_lp(frame, sample_rate, order)
+    a = lpc(samples, order)
     if np.isnan(a).any():
         return formants
     poles = np.roots(a)
@@ -492,7 +588,7 @@ def formants(
     length : float
         Of a frame, in s.
     pre_emphasis : float
-        Coefficient, 0 for none.
+        Coefficient at 16 kHz, 0 for none.
     window : str
         A name that `scipy.signal.get_window` knows.
     **settings
@@ -501,7 +597,13 @@ def formants(
     Returns
     -------
     ndarray, (count,)
-        In Hz; NaN where no frame has the formant.
+        In Hz; NaN where no frame has the formant. They are the same at all rates, since a wave
+        above 16 kHz is brought there first (as in `lp_envelope`).
+
+    Raises
+    ------
+    ParameterError
+        For a rate too low to hold a formant, and for more than one channel.
 
     References
     ----------
@@ -519,8 +621,11 @@ def formants(
     >>> np.abs(formants(wave, 16000, 0.15, count=2) - [500, 1500]) < 60
     array([ True,  True])
     """
-    signal = pre_emphasise(wave, pre_emphasis) if pre_emphasis else np.asarray(wave)
     centres = centre + (np.arange(frames) - (frames - 1) / 2) * step
+    signal, sample_rate, centres = _near(wave, sample_rate, centres, length)
+    if pre_emphasis:
+        # what the coefficient lifts depends on the rate; its logarithm is in proportion to it
+        signal = pre_emphasise(signal, pre_emphasis ** (LP_RATE / sample_rate))
     rows = np.array(
         [
             frame_formants(frame, sample_rate, **settings)
@@ -645,6 +750,49 @@ def notch(
     return scipy.signal.sosfiltfilt(sections, np.asarray(wave, dtype=np.float64))
 
 
+def _for_lp(
+    frame: ArrayLike, sample_rate: float, order: int
+) -> tuple[NDArray[np.float64], float, int]:
+    """A frame as linear prediction of an order at 16 kHz needs it: samples, rate and order."""
+    samples = np.asarray(frame, dtype=np.float64)
+    if not 0 < sample_rate < np.inf or order < 1:
+        raise ParameterError(
+            f"sample_rate is {sample_rate} Hz and order {order}: give a rate above 0 and an order "
+            "of 1 or more."
+        )
+    if sample_rate > LP_RATE:
+        return _resampled(samples, sample_rate), LP_RATE, order
+    if sample_rate < LP_RATE:
+        # an even number stays even: each formant needs a pair of poles
+        share = order * sample_rate / LP_RATE
+        order = max(1, round(share)) if order % 2 else 2 * round(share / 2)
+        if order < 2:
+            raise ParameterError(
+                f"sample_rate is {sample_rate:g} Hz, too low to hold formants: record at 8000 Hz "
+                "or more."
+            )
+    return samples, sample_rate, order
+
+
+def _near(
+    wave: ArrayLike, sample_rate: float, centres: NDArray, length: float
+) -> tuple[NDArray[np.float64], float, NDArray]:
+    """What frames around centres (s) need of a wave, at 16 kHz if its rate is higher."""
+    samples = np.asarray(wave, dtype=np.float64)
+    if samples.ndim != 1 or not LP_RATE < sample_rate < np.inf:
+        return samples, sample_rate, centres
+    margin = length + 0.05  # the filter that resamples reaches beyond the frames
+    first = max(0, int((centres.min() - margin) * sample_rate))
+    last = max(first + 1, int((centres.max() + margin) * sample_rate))
+    return _resampled(samples[first:last], sample_rate), LP_RATE, centres - first / sample_rate
+
+
+def _resampled(samples: NDArray[np.float64], sample_rate: float) -> NDArray[np.float64]:
+    import soxr
+
+    return np.asarray(soxr.resample(samples, sample_rate, LP_RATE, quality="HQ"))
+
+
 def _frames(
     wave: ArrayLike, sample_rate: float, centres: NDArray, length: float, window: str
 ) -> NDArray[np.float64]:
@@ -667,4 +815,6 @@ def _sound(wave: ArrayLike, sample_rate: float) -> Any:
     samples = np.asarray(wave, dtype=np.float64)
     if samples.ndim != 1 or len(samples) == 0:
         raise ParameterError(f"wave has shape {samples.shape}: give one signal, (samples,).")
+    if not np.isfinite(samples).all():
+        raise ParameterError("wave holds NaN or infinity, so it has no F0: repair or cut it.")
     return parselmouth.Sound(samples, sampling_frequency=sample_rate)

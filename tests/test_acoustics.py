@@ -247,3 +247,92 @@ class TestF0Agreement:
         assert str(caught.value) == (
             "the reference has shape (1,), the contour (2,): give F0 at the same times."
         )
+
+
+RATES = [8000, 11025, 22050, 32000, 44100, 48000]
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("pre_emphasis", [0.0, 0.97])
+def test_formants_do_not_hang_on_the_rate(rate, pre_emphasis):
+    wave = vowel()
+    there = scipy.signal.resample(wave, round(len(wave) * rate / RATE))
+    found = acoustics.formants(there, rate, 0.25, pre_emphasis=pre_emphasis, count=3)
+    expected = acoustics.formants(wave, RATE, 0.25, pre_emphasis=pre_emphasis, count=3)
+    np.testing.assert_allclose(found, expected, rtol=0.04 if rate < RATE else 0.005)
+
+
+@pytest.mark.parametrize("rate", [24000, 44100, 48000])
+def test_envelopes_keep_their_units_at_higher_rates(rate):
+    length = round(0.025 * RATE)
+    frame = vowel()[2000 : 2000 + length] * scipy.signal.get_window("hamming", length)
+    there = scipy.signal.resample(frame, round(length * rate / RATE))
+    frequencies, envelope = acoustics.lp_envelope(there, rate)
+    expected_frequencies, expected = acoustics.lp_envelope(frame, RATE)
+    np.testing.assert_allclose(frequencies, expected_frequencies)
+    # the same spectrum, sampled more densely: |DFT| grows with the number of samples
+    below = frequencies < 5500
+    ratio = envelope[below] / (expected[below] * rate / RATE)
+    assert np.abs(20 * np.log10(ratio)).max() < 1.5
+
+
+def test_an_order_below_16_khz_is_in_proportion():
+    frame = vowel()[2000:2400]
+    _, envelope = acoustics.lp_envelope(frame, 8000, order=16, n_fft=512)
+    a = acoustics.lpc(frame, 8)
+    gain = np.sqrt(acoustics.autocorrelation(frame, 8) @ a)
+    np.testing.assert_allclose(envelope, gain / np.abs(np.fft.rfft(a, 512)))
+
+
+@pytest.mark.parametrize(
+    ("rate", "order", "culprit"),
+    [
+        (500, 16, "sample_rate is 500 Hz, too low to hold formants: record at 8000 Hz or more."),
+        (0, 16, "sample_rate is 0 Hz and order 16"),
+        (float("nan"), 16, "sample_rate is nan Hz"),
+        (16000, 0, "order 0"),
+    ],
+)
+def test_rates_that_hold_no_formant_are_refused(rate, order, culprit):
+    for function in (acoustics.lp_envelope, acoustics.frame_formants):
+        with pytest.raises(ParameterError) as refused:
+            function(vowel()[:400], rate, order=order)
+        assert culprit in str(refused.value)
+
+
+def test_filtered_autocorrelation_lets_low_frequencies_through():
+    # the manual's table: at half of the ceiling the fourth root of 0.03 is left
+    tone = np.sin(2 * np.pi * 400 * np.arange(RATE) / RATE)
+    left = acoustics._low_passed(tone, RATE, 800.0)[4000:12000].std() / tone.std()
+    assert left == pytest.approx(0.03**0.25, rel=0.01)
+
+
+@pytest.mark.parametrize("f0", [90, 150, 240])
+def test_filtered_autocorrelation_finds_f0(f0):
+    _, contour = acoustics.f0_contour(pulses(f0), RATE, floor=50, ceiling=800, filtered=True)
+    np.testing.assert_allclose(contour[5:-5], f0, rtol=0.01)
+
+
+def test_every_second_period_apart_fools_one_method_and_not_the_other():
+    # periods that alternate a little in loudness repeat exactly only every second time
+    wave = pulses(200) + 0.2 * pulses(100)
+    with pytest.warns(acoustics.F0Warning, match="an octave above it that is nearly as strong"):
+        assert acoustics.median_f0(wave, RATE) == pytest.approx(100, rel=0.02)
+    assert acoustics.median_f0(wave, RATE, filtered=True) == pytest.approx(200, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("f0", "limits", "culprit"),
+    [
+        (202, {"floor": 200}, "F0 sits at the floor of 200 Hz in most frames, so it may lie"),
+        (197, {"ceiling": 200}, "F0 sits at the ceiling of 200 Hz in most frames.*raise it"),
+    ],
+)
+def test_f0_at_a_limit_is_said(f0, limits, culprit):
+    with pytest.warns(acoustics.F0Warning, match=culprit):
+        acoustics.f0_contour(pulses(f0), RATE, **limits)
+
+
+def test_f0_of_what_is_not_finite_is_refused():
+    with pytest.raises(ParameterError, match="wave holds NaN or infinity, so it has no F0"):
+        acoustics.f0_contour(np.full(8000, np.nan), RATE)

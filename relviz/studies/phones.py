@@ -7,6 +7,7 @@ and the F0 contours and short-term spectra of figures 4 and 5 (`contours`, `agre
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -564,10 +565,13 @@ def contours(
     """
     if len({np.shape(signal) for signal in signals.values()}) != 1:
         raise ParameterError("signals must be one or more, all of the same length.")
-    found = {
-        name: acoustics.f0_contour(signal, SAMPLE_RATE, floor=floor, ceiling=ceiling, step=step)
-        for name, signal in signals.items()
-    }
+    with warnings.catch_warnings():
+        # a relevance signal need not be a voice
+        warnings.simplefilter("ignore", acoustics.F0Warning)
+        found = {
+            name: acoustics.f0_contour(signal, SAMPLE_RATE, floor=floor, ceiling=ceiling, step=step)
+            for name, signal in signals.items()
+        }
     times = next(iter(found.values()))[0]
     return pd.DataFrame(
         {name: f0 for name, (_, f0) in found.items()}, index=pd.Index(times, name="time")

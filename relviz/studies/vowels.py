@@ -13,6 +13,7 @@ above it and with the untrained networks below. The signals are those of
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -278,14 +279,18 @@ def _analyse(
                 f"{signal.shape}: it must keep the length."
             )
         span = (token.steady - settings.f0_reach, token.steady + settings.f0_reach)
+        with warnings.catch_warnings():
+            # a relevance signal need not be a voice: its F0 is scored, not believed
+            warnings.simplefilter("ignore", acoustics.F0Warning)
+            f0 = acoustics.median_f0(
+                signal, SAMPLE_RATE, span, floor=settings.f0_floor, ceiling=settings.f0_ceiling
+            )
         same = {
             "token": token.name,
             "talker": token.talker,
             "sex": token.sex,
             "vowel": token.vowel,
-            "f0": acoustics.median_f0(
-                signal, SAMPLE_RATE, span, floor=settings.f0_floor, ceiling=settings.f0_ceiling
-            ),
+            "f0": f0,
         }
         rest = {f"{measure}_true": getattr(token, measure) for measure in MEASURES}
         rest |= _contrasts(signal, token, others, settings)
