@@ -30,6 +30,7 @@ __all__ = [
     "Normalise",
     "Scale",
     "batches",
+    "check_rate",
     "normalisation",
     "relevance_signal",
     "standardise",
@@ -48,6 +49,7 @@ def relevance_signal(
     wave: ArrayLike,
     hop_length: int = 97,
     *,
+    sample_rate: float | None = None,
     target: Target = None,
     method: Method | Attribution = "guided",
     window: int | None = None,
@@ -67,6 +69,8 @@ def relevance_signal(
         Floating point, at the rate the network was trained on.
     hop_length : int
         Samples between windows; it should share no factor with the network's stride.
+    sample_rate : float, optional
+        Of the wave, in Hz, to be sure that the network hears at it: see `check_rate`.
     target : None, int, str, tuple or callable
         As in `relviz.relevance` (None: the winning class of each window); not a tensor.
     method : str or callable
@@ -97,7 +101,8 @@ def relevance_signal(
     Raises
     ------
     ParameterError
-        For parameters that cannot be right, and for relevance that is NaN or infinite.
+        For parameters that cannot be right, a rate that is not the network's, and for relevance
+        that is NaN or infinite.
     AudioError
         For a wave that is silent, not finite or shorter than a window.
 
@@ -121,6 +126,8 @@ def relevance_signal(
     >>> relviz.relevance_signal(relviz.load("phones"), wave, hop_length=997).shape
     (8000,)
     """
+    if sample_rate is not None:
+        check_rate(net, sample_rate)
     length = _window(net, window)
     samples = audio.check(wave, minimum=length)
     if not isinstance(hop_length, (int, np.integer)) or hop_length < 1:
@@ -213,6 +220,48 @@ def batches(
         if how == "window":
             windows = standardise(windows)
         yield part, _like_parameters(net, windows)
+
+
+def check_rate(net: object, sample_rate: float, name: str = "the network") -> None:
+    """Refuse a rate that is not the one at which a network hears.
+
+    Parameters
+    ----------
+    net : callable
+        Says its rate in Hz as `net.metadata.sample_rate` or as `net.sample_rate`. One that does not
+        say is taken to hear at 16 kHz, and the refusal says so.
+    sample_rate : float
+        Of a wave, in Hz.
+    name : str
+        How the sentence calls the network.
+
+    Raises
+    ------
+    ParameterError
+        If they differ.
+
+    Examples
+    --------
+    >>> check_rate(None, 44100)
+    Traceback (most recent call last):
+    relviz._errors.ParameterError: the wave has 44100 samples a second, and the network does not \
+say its rate, so that 16000 Hz is taken: set net.sample_rate, or resample the wave \
+(relviz.audio.resample).
+    """
+    says = getattr(getattr(net, "metadata", None), "sample_rate", None)
+    says = getattr(net, "sample_rate", None) if says is None else says
+    rate = audio.SAMPLE_RATE if says is None else says
+    if sample_rate == rate:
+        return
+    hears = (
+        f"{name} does not say its rate, so that {rate} Hz is taken: set net.sample_rate, or "
+        if says is None
+        else f"{name} hears at {rate} Hz: "
+    )
+    raise ParameterError(
+        f"the wave has {sample_rate:g} samples a second, and {hears}resample the wave "
+        "(relviz.audio.resample)."
+    )
 
 
 def normalisation(net: object, normalise: Normalise | None = None) -> Normalise:

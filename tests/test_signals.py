@@ -1,13 +1,17 @@
 """relviz.signals: overlap-add by hand, aliasing and its cure, and what is refused."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import relviz
 from relviz import attributions, audio, networks, signals
+from relviz._errors import ParameterError
+from relviz.signals import relevance_signal
 
 RATE = 16000
 
@@ -195,3 +199,36 @@ def test_what_cannot_be_right_is_refused(message):
     with pytest.raises(ValueError, match=message) as refusal:
         signals.relevance_signal(tiny(), call.pop("wave"), **call)
     assert isinstance(refusal.value, audio.AudioError) == message.startswith("the waveform")
+
+
+class Says:
+    """A network that says its rate in one of the two ways."""
+
+    window = 400
+
+    def __init__(self, **says):
+        self.__dict__ |= says
+
+    def __call__(self, x):
+        return torch.stack([x.square().relu().sum(-1), x.relu().sum(-1)], -1)
+
+
+def test_a_wave_at_another_rate_than_the_networks_is_refused():
+    wave = np.random.default_rng(0).standard_normal(2000)
+    net = relviz.load("phones")
+    with pytest.raises(ParameterError) as refused:
+        relevance_signal(net, np.tile(wave, 4), sample_rate=44100)
+    assert str(refused.value) == (
+        "the wave has 44100 samples a second, and the network hears at 16000 Hz: resample the wave "
+        "(relviz.audio.resample)."
+    )
+    said = relevance_signal(Says(sample_rate=8000), wave, sample_rate=8000)
+    np.testing.assert_array_equal(said, relevance_signal(Says(), wave))
+    relevance_signal(Says(metadata=SimpleNamespace(sample_rate=44100)), wave, sample_rate=44100)
+
+
+def test_a_network_that_does_not_say_its_rate_is_taken_to_hear_at_16_khz_aloud():
+    wave = np.random.default_rng(0).standard_normal(2000)
+    relevance_signal(Says(), wave, sample_rate=16000)
+    with pytest.raises(ParameterError, match="does not say its rate, so that 16000 Hz is taken"):
+        relevance_signal(Says(), wave, sample_rate=8000)

@@ -15,7 +15,7 @@ from relviz import acoustics, audio
 from relviz._errors import ParameterError
 from relviz.attributions import Attribution, Method, find
 from relviz.corpora import Vowel
-from relviz.signals import relevance_signal, stride
+from relviz.signals import check_rate, relevance_signal, stride
 from relviz.widgets.frame import Explorer, pack, script, style
 
 __all__ = [
@@ -111,14 +111,17 @@ class RelevanceExplorer(Explorer):
     hops : sequence of int
         In samples; the first is shown first.
     sample_rate : int
-        Hz.
+        Hz, of the recordings, and that at which every network hears.
+    floor, ceiling : float
+        Of the F0 searched, in Hz.
     progress : bool
         Show a bar.
 
     Raises
     ------
     ParameterError
-        Where there is nothing to choose from, and where `relviz.relevance_signal` raises it.
+        Where there is nothing to choose from, for networks that hear at another rate, and where
+        `relviz.relevance_signal` raises it.
     AudioError
         Where `relviz.relevance_signal` raises it.
 
@@ -145,6 +148,8 @@ class RelevanceExplorer(Explorer):
         methods: Sequence[Method] | Mapping[str, Method | Attribution] = ("guided", "gradient"),
         hops: Sequence[int] = (97, 160),
         sample_rate: int = audio.SAMPLE_RATE,
+        floor: float = 75.0,
+        ceiling: float = 500.0,
         progress: bool = False,
     ) -> None:
         if not (recordings and networks and methods and hops):
@@ -152,6 +157,9 @@ class RelevanceExplorer(Explorer):
         pairs = [(each.says, each.talker) for each in recordings]
         if len(set(pairs)) < len(pairs):
             raise ParameterError("two recordings have the same words and talker: name them apart.")
+        for name, net in networks.items():
+            check_rate(net, sample_rate, f"the network {name!r}")
+        self._limits = {"floor": floor, "ceiling": ceiling}
         by_name = methods if isinstance(methods, Mapping) else {name: name for name in methods}
         self._methods = {name: find(method) for name, method in by_name.items()}
         self._networks, self._recordings, self._rate = dict(networks), list(recordings), sample_rate
@@ -161,6 +169,7 @@ class RelevanceExplorer(Explorer):
             signals[key], f0[key] = wave, self._f0(wave)
         about = {
             "rate": sample_rate,
+            "limits": [floor, ceiling],
             "recordings": [
                 {"says": r.says, "talker": r.talker, "cursor": r.cursor} for r in recordings
             ],
@@ -211,7 +220,10 @@ class RelevanceExplorer(Explorer):
             return relevance_signal(net, wave, hop, method=self._methods[method])
 
     def _f0(self, wave: NDArray) -> dict[str, Any]:
-        times, f0 = acoustics.f0_contour(wave, self._rate)
+        with warnings.catch_warnings():
+            # the page shows the contour and its limits; a relevance signal need not be a voice
+            warnings.simplefilter("ignore", acoustics.F0Warning)
+            times, f0 = acoustics.f0_contour(wave, self._rate, **self._limits)
         return {
             "start": float(times[0]) if len(times) else 0.0,
             "step": float(times[1] - times[0]) if len(times) > 1 else 0.01,

@@ -8,6 +8,7 @@ from selenium.webdriver.common.keys import Keys
 
 import relviz
 from relviz import acoustics, corpora, networks
+from relviz._errors import ParameterError
 from relviz.widgets.relevance import Recording, RelevanceExplorer, vowel
 from tests.widgets.page import changed, choose, control, played
 from tools import browser
@@ -259,3 +260,27 @@ def test_a_function_of_ones_own_among_the_methods(recordings, nets):
 def test_it_refuses_an_unknown_method(recordings, nets):
     with pytest.raises(ValueError, match="method 'lime' is unknown: use one of guided"):
         RelevanceExplorer(recordings[:1], nets, methods=("lime",))
+
+
+def test_recordings_at_another_rate_than_the_networks_are_refused():
+    recording = Recording("x", "y", np.random.default_rng(0).standard_normal(22050))
+    with pytest.raises(ParameterError) as refused:
+        RelevanceExplorer(
+            [recording], {"phones": relviz.load("phones")}, sample_rate=44100, hops=(997,)
+        )
+    assert str(refused.value) == (
+        "the wave has 44100 samples a second, and the network 'phones' hears at 16000 Hz: resample "
+        "the wave (relviz.audio.resample)."
+    )
+
+
+def test_the_range_of_f0_can_be_chosen():
+    pulses = np.zeros(16000)
+    pulses[::27] = 1.0  # 593 Hz
+    recording = Recording("x", "y", pulses)
+    net = {"phones": relviz.load("phones")}
+    for ceiling, expected in ((500.0, 296), (800.0, 593)):
+        explorer = RelevanceExplorer([recording], net, hops=(997,), ceiling=ceiling)
+        assert np.median([h for h in explorer._f0(pulses)["hertz"] if h]) == pytest.approx(
+            expected, rel=0.01
+        )
