@@ -5,7 +5,7 @@ Every message is one sentence that names the culprit and the way out.
 
 from __future__ import annotations
 
-__all__ = ["MissingExtraError", "MissingFileError", "ParameterError", "RelvizError"]
+__all__ = ["MissingExtraError", "MissingFileError", "ParameterError", "RelvizError", "WriteError"]
 
 
 class RelvizError(Exception):
@@ -18,6 +18,13 @@ class ParameterError(RelvizError, ValueError):
 
 class MissingFileError(RelvizError, FileNotFoundError):
     """A file that is not where it was said to be."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class WriteError(RelvizError, OSError):
+    """A file or folder that cannot be written."""
 
     def __str__(self) -> str:
         return str(self.args[0])
