@@ -159,7 +159,7 @@ class RelevanceExplorer(Explorer):
             raise ParameterError("two recordings have the same words and talker: name them apart.")
         for name, net in networks.items():
             check_rate(net, sample_rate, f"the network {name!r}")
-        self._limits = {"floor": floor, "ceiling": ceiling}
+        self._limits: dict[str, Any] = {"floor": floor, "ceiling": ceiling}
         by_name = methods if isinstance(methods, Mapping) else {name: name for name in methods}
         self._methods = {name: find(method) for name, method in by_name.items()}
         self._networks, self._recordings, self._rate = dict(networks), list(recordings), sample_rate
