@@ -83,6 +83,7 @@ CORPUS = Corpus(
     licence="(c) 1995 James Hillenbrand, distributed freely for research",
     load=vowels,
     size="22 MB",
+    most=1_000_000,
     addresses={
         ".wav": "https://raw.githubusercontent.com/fancompute/wavetorch/927ad02/data/vowels/",
         ".dat": "https://raw.githubusercontent.com/kleinschmidt/hdp-bayes-vowels/"
