@@ -112,7 +112,7 @@ _DATA = "Recordings: what is here, and fetching them."
 _DATA_STATUS = "Say for each corpus where it was found and whether its files are right."
 
 _DATA_FETCH = """\
-Download a corpus, checked by SHA-256.
+Download a corpus, checked by SHA-256; its licence is shown first.
 
 What is missing or wrong of it goes into the user's cache. Stopped halfway, the
 same command goes on with what is left.
@@ -123,6 +123,7 @@ Examples:
   relviz data status
   relviz data fetch aev
   relviz data fetch mini-librispeech --folder ~/speech/LibriSpeech
+  relviz data fetch timit-sample
 
 relviz looks for recordings in the folder that the environment variable
 RELVIZ_DATA names, then in the user's cache. Without any, synthetic speech

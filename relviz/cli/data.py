@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -39,6 +40,9 @@ def fetch(
     folder
         Put it there instead of the user's cache.
     """
+    found = registry.find(corpus)
+    if found.addresses:
+        print(f"{found.title} comes under its licence: {found.licence}.", file=sys.stderr)
     where = registry.fetch(corpus, folder, progress=True)
     print(f"{corpus} is in {where}")
     if folder:

@@ -1,10 +1,11 @@
-"""Download a tar archive, go on where a download stopped, and unpack only what is listed."""
+"""Download an archive, go on where a download stopped, and unpack only what is listed."""
 
 from __future__ import annotations
 
 import hashlib
 import tarfile
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ require("requests")
 
 import requests
 
-__all__ = ["ArchiveError", "download", "fetch", "unpack"]
+__all__ = ["ArchiveError", "download", "fetch", "unpack", "unzip"]
 
 _CHUNK = 1 << 16
 _TIMEOUT = 60
@@ -42,7 +43,7 @@ class ArchiveError(RelvizError, ValueError):
 def fetch(
     url: str, folder: Path, listed: Mapping[str, str], retries: int = 2, progress: bool = False
 ) -> None:
-    """Download a tar archive and put its listed files into `folder`.
+    """Download a tar or zip archive and put its listed files into `folder`.
 
     The download lies beside `folder` in a hidden file until everything is done, so that the next
     call goes on with it. The files are unpacked and checked in a temporary folder; only if all of
@@ -88,7 +89,7 @@ def fetch(
                 raise
     try:
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as unpacked:
-            unpack(draft, Path(unpacked), listed)
+            (unzip if url.endswith(".zip") else unpack)(draft, Path(unpacked), listed)
             for name in listed:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (Path(unpacked) / name).replace(folder / name)
@@ -199,6 +200,63 @@ def unpack(path: Path, folder: Path, listed: Mapping[str, str]) -> None:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the archive
         raise ArchiveError(f"is no whole tar archive ({error})") from error
+    absent = [name for name in listed if name not in found]
+    if absent:
+        raise ArchiveError(
+            f"lacks {len(absent)} of {len(listed)} listed files, such as {absent[0]}"
+        )
+
+
+_MOST = 1 << 28
+"""Bytes, the most that a zip's listed member may say it has: no recording here comes near."""
+
+
+def unzip(path: Path, folder: Path, listed: Mapping[str, str]) -> None:
+    """Unpack the listed files of a zip archive into `folder`, without their top folder.
+
+    Parameters
+    ----------
+    path : Path
+        The archive.
+    folder : Path
+        Where the files go.
+    listed : mapping of str to str
+        Path below the archive's one top folder -> SHA-256.
+
+    Raises
+    ------
+    ArchiveError
+        If a listed file is missing or does not have its SHA-256, or if the archive is broken.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with zipfile.ZipFile(folder / "corpus.zip", "w") as archive:
+    ...     archive.writestr("top/a/note.txt", "1")
+    >>> unzip(folder / "corpus.zip", folder, {"a/note.txt": hashlib.sha256(b"1").hexdigest()})
+    >>> (folder / "a" / "note.txt").read_text()
+    '1'
+    """
+    found = set()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                name = member.filename.partition("/")[2]
+                if name not in listed:  # what points out of the folder is not, either
+                    continue
+                if member.file_size > _MOST:
+                    raise ArchiveError(f"says that {member.filename} has {member.file_size} bytes")
+                data = archive.read(member)
+                if hashlib.sha256(data).hexdigest() != listed[name]:
+                    raise ArchiveError(
+                        f"holds {member.filename} without the listed SHA-256 (truncated or changed)"
+                    )
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(data)
+                found.add(name)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+        raise ArchiveError(f"is no whole zip archive ({error})") from error
     absent = [name for name in listed if name not in found]
     if absent:
         raise ArchiveError(

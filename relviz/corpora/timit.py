@@ -2,6 +2,10 @@
 
 J. S. Garofolo et al., "TIMIT Acoustic-Phonetic Continuous Speech Corpus", LDC93S1, 1993,
 doi:10.35111/17gk-bn40. It needs a licence: nothing is downloaded, your own copy is read.
+
+Its free sample of 16 speakers is a corpus of its own, `SAMPLE`, which `relviz data fetch
+timit-sample` brings as NLTK distributes it. The SHA-256 of its files are those of an unpacked copy;
+of the archive itself, NLTK's list of packages gives 22 251 869 bytes and an MD5 alone.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from pathlib import Path
 
 from relviz import audio
 from relviz.audio import SAMPLE_RATE
-from relviz.corpora import store
+from relviz.corpora import store, synthetic
 from relviz.corpora.corpus import Corpus, CorpusError, Source
 from relviz.corpora.speech import Alignment, Span, SpeechCorpus, Utterance
 from relviz.corpora.splits import in_order
@@ -23,10 +27,12 @@ __all__ = [
     "CORPUS",
     "DEV",
     "PHONES_39",
+    "SAMPLE",
     "TO_39",
     "TO_48",
     "alignment",
     "load",
+    "load_sample",
     "utterances",
 ]
 
@@ -77,7 +83,7 @@ PHONES_39 = (*sorted(set(TO_39.values()) - {"sil"}), "sil")
 
 
 _PARTS: dict[str, tuple[str, ...] | None] = {"train": None, "dev": DEV, "core-test": CORE_TEST}
-_SAMPLE = "sample"
+_SAMPLE_PART = "sample"
 
 
 def utterances(root: Path | str, part: str = "train") -> SpeechCorpus:
@@ -113,11 +119,11 @@ def utterances(root: Path | str, part: str = "train") -> SpeechCorpus:
     >>> [each.name for each in utterances(folder.parents[2]).utterances]
     ['FCJF0-SI648']
     """
-    if part not in (*_PARTS, _SAMPLE):
+    if part not in (*_PARTS, _SAMPLE_PART):
         raise CorpusError(f"There is no part {part!r} of TIMIT: choose from {', '.join(_PARTS)}.")
     top = Path(root).expanduser()
     inside = _inside(top)
-    if part == _SAMPLE:
+    if part == _SAMPLE_PART:
         folder: Path | None = inside
     else:
         folder = _child(inside, "train" if part == "train" else "test")
@@ -187,7 +193,7 @@ def load(
     if source is None or source.folder is None:
         raise CorpusError("TIMIT needs a licence: name the folder of your copy as root.")
     if parts is None:
-        parts = (_SAMPLE,) if _speakers(_inside(source.folder)) else tuple(_PARTS)
+        parts = (_SAMPLE_PART,) if _speakers(_inside(source.folder)) else tuple(_PARTS)
     parts = (parts,) if isinstance(parts, str) else parts
     loaded = [utterances(source.folder, part).utterances for part in dict.fromkeys(parts)]
     return SpeechCorpus(tuple(itertools.chain(*loaded)), source)
@@ -202,6 +208,75 @@ CORPUS = Corpus(
     pattern="[tT][rR][aA][iI][nN]/[dD][rR]1/*/*.[wW]*",
 )
 """What the registry knows of it."""
+
+
+def load_sample(
+    parts: Sequence[str] | None = None,
+    root: Path | str | None = None,
+    download: bool = False,
+    progress: bool = False,
+) -> SpeechCorpus:
+    """Load TIMIT's free sample, or synthetic voices if it is not here: see `relviz.corpora.load`.
+
+    Parameters
+    ----------
+    parts : sequence of str, optional
+        ("sample",), the only part there is.
+    root : Path or str, optional
+        The folder of the sample, or the one it lies in; default, what RELVIZ_DATA names, else the
+        user's cache.
+    download, progress : bool
+        Fetch it into the cache if nothing is found, with a bar.
+
+    Returns
+    -------
+    SpeechCorpus
+        Without the "sa" sentences, which every speaker says.
+
+    Raises
+    ------
+    CorpusError
+        For another part, a folder without the sample, and for what
+        `relviz.corpora.store.locate` raises.
+
+    Notes
+    -----
+    The appendix of the book, on data and models, scores networks and alignments with it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "timit-sample" / "dr1-fvmh0"
+    >>> folder.mkdir(parents=True)
+    >>> (folder / "sx206.wav").touch()
+    >>> corpus = load_sample(root=folder.parents[1])
+    >>> corpus.utterances[0].name, str(corpus.source)
+    ('FVMH0-SX206', "Recordings: TIMIT's sample (Garofolo et al., 1993), from the folder given.")
+    """
+    parts = (parts,) if isinstance(parts, str) else parts
+    others = sorted(set(parts or ()) - {_SAMPLE_PART})
+    if others:
+        raise CorpusError(f"TIMIT's sample has one part, 'sample': leave {others[0]!r} out.")
+    source = store.locate(SAMPLE, download, progress, root)
+    if source is None or source.folder is None:
+        return SpeechCorpus(synthetic.spoken(), Source("synthetic", None, SAMPLE))
+    return SpeechCorpus(utterances(source.folder, _SAMPLE_PART).utterances, source)
+
+
+SAMPLE = Corpus(
+    name="timit-sample",
+    title="TIMIT's sample (Garofolo et al., 1993)",
+    folder="timit-sample",
+    licence="(c) 1993 Linguistic Data Consortium, CC BY-NC-SA: not for commercial use",
+    load=load_sample,
+    size="22 MB, 16 speakers with hand labels",
+    addresses={
+        ".zip": "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/corpora/"
+    },
+    archive="timit.zip",
+    pattern="dr[1-8]-*/*.wav",
+)
+"""What the registry knows of the sample."""
 
 
 def alignment(utterance: Utterance, phones: int = 39) -> Alignment:

@@ -147,7 +147,8 @@ def test_unknown_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     with pytest.raises(
         CorpusError,
-        match=r"^There is no corpus 'radio': choose from aev, mini-librispeech, timit\.$",
+        match=r"^There is no corpus 'radio': choose from aev, mini-librispeech, timit-sample, "
+        r"timit\.$",
     ):
         locate("radio")
     with pytest.raises(CorpusError, match="no corpus 'radio'"):
