@@ -22,6 +22,7 @@ PAGES = (
     [],
     ["evaluate"],
     ["evaluate", "vowels"],
+    ["evaluate", "hand"],
     ["train"],
     ["train", "phones"],
     ["train", "speakers"],

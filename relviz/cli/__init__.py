@@ -44,7 +44,17 @@ Examples:
 Every command explains itself: relviz train phones --help
 """
 
-_EVALUATE = "Score relevance signals against known answers."
+_EVALUATE = "Score relevance signals and networks against known answers."
+
+_EVALUATE_HAND = """\
+Phone networks and forced alignment against labels by hand.
+
+On TIMIT's free sample (relviz data fetch timit-sample): the share of frames
+in which a network names the phone that a person heard, beside the alignment
+that taught it and the phone that is most often right; and how far the
+alignment is from boundaries by hand, in milliseconds. The closures of stops
+count both ways, with their stops and as silence.
+"""
 
 _EVALUATE_VOWELS = """\
 Table 2: F0 and formants on the American English Vowels.
@@ -64,6 +74,7 @@ Examples:
   relviz evaluate vowels --network runs/a --network runs/b --full
                                             two runs of yours, vowel by vowel
   relviz evaluate vowels --talkers 10 --seeds 1 -o quick.parquet
+  relviz evaluate hand --network runs/a     a run of yours, by hand labels
 """
 
 _TRAIN = """\
@@ -221,6 +232,7 @@ def _build() -> App:
 
     evaluate = group("evaluate", _EVALUATE, _EVALUATE_EXAMPLES)
     evaluate.command("relviz.cli.evaluate:vowels", help=_EVALUATE_VOWELS)
+    evaluate.command("relviz.cli.evaluate:hand", help=_EVALUATE_HAND)
     train = group("train", _TRAIN, _TRAIN_EXAMPLES.format(study="phones"))
     for study, about in (("phones", _TRAIN_PHONES), ("speakers", _TRAIN_SPEAKERS)):
         examples = _TRAIN_EXAMPLES.format(study=study)

@@ -1,8 +1,8 @@
 """When each phone is spoken, by forced alignment with pocketsphinx.
 
 Its wheel carries a model of US English: Gaussian mixtures over 25 ms frames, 10 ms apart, and the
-CMU pronouncing dictionary. How far the times are off is measured where they are known, in synthetic
-speech: `python benchmarks/alignment.py`.
+CMU pronouncing dictionary. How far the times are off is measured against labels by hand
+(`relviz.studies.hand`), and in synthetic speech: `python benchmarks/alignment.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from relviz.corpora import store
 from relviz.corpora.corpus import CorpusError
 from relviz.corpora.speech import PHONES, Alignment, Span, Utterance
 
-__all__ = ["Alignments", "align", "boundary_errors", "pronounceable"]
+__all__ = ["Alignments", "align", "boundary_errors", "common_boundaries", "pronounceable"]
 
 _FRAME = 0.01
 """Seconds from one of pocketsphinx's frames to the next."""
@@ -201,15 +201,45 @@ def boundary_errors(known: Alignment, found: Alignment) -> NDArray[np.float64]:
     >>> boundary_errors(known, found)
     array([0.125])
     """
-    first, second = [span.label for span in known], [span.label for span in found]
-    blocks = difflib.SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks()
     errors = [
-        found[block.b + step].start - known[block.a + step].start
-        for block in blocks
-        for step in range(1, block.size)
-        if "SIL" not in first[block.a + step - 1 : block.a + step + 1]
+        late for left, right, late in common_boundaries(known, found) if "SIL" not in (left, right)
     ]
     return np.array(errors, dtype=np.float64)
+
+
+def common_boundaries(known: Alignment, found: Alignment) -> list[tuple[str, str, float]]:
+    """Return the boundaries between two phones that follow each other in both alignments.
+
+    Parameters
+    ----------
+    known, found : tuple of Span
+        Two alignments of one utterance. Where a word is pronounced otherwise there is no common
+        boundary.
+
+    Returns
+    -------
+    list of (str, str, float)
+        The phone before, the phone after, silence among them, and how late, in seconds, `found`
+        puts what is between them.
+
+    Examples
+    --------
+    >>> known = (Span(0.0, 0.25, "SIL"), Span(0.25, 0.5, "N"))
+    >>> found = (Span(0.0, 0.375, "SIL"), Span(0.375, 0.5, "N"))
+    >>> common_boundaries(known, found)
+    [('SIL', 'N', 0.125)]
+    """
+    first, second = [span.label for span in known], [span.label for span in found]
+    blocks = difflib.SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks()
+    return [
+        (*first[here - 1 : here + 1], found[there].start - known[here].start)  # type: ignore[misc]
+        for block in blocks
+        for here, there in zip(
+            range(block.a + 1, block.a + block.size),
+            range(block.b + 1, block.b + block.size),
+            strict=True,
+        )
+    ]
 
 
 def _run(

@@ -14,6 +14,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from relviz import audio
 from relviz.audio import SAMPLE_RATE
@@ -30,7 +31,10 @@ __all__ = [
     "SAMPLE",
     "TO_39",
     "TO_48",
+    "TO_CMU",
+    "Closures",
     "alignment",
+    "fold_closures",
     "load",
     "load_sample",
     "utterances",
@@ -81,6 +85,29 @@ TO_39 = {
 PHONES_39 = (*sorted(set(TO_39.values()) - {"sil"}), "sil")
 """The 39 classes, silence last: the `phones` of `relviz.corpora.frame_labels`."""
 
+
+TO_CMU: dict[str, tuple[str, ...]] = {
+    **{phone: (phone.upper(),) for phone in _SAME if phone not in ("ax", "dx", "epi", "ix")},
+    "ax": ("AH",), "ax-h": ("AH",), "ix": ("IH", "AH"), "axr": ("ER",), "ux": ("UW",),
+    "el": ("L",), "em": ("M",), "en": ("N",), "eng": ("NG",), "nx": ("N",), "hv": ("HH",),
+    "dx": ("D", "T"), "q": (),
+    "pcl": ("P",), "tcl": ("T",), "kcl": ("K",), "bcl": ("B",), "dcl": ("D",), "gcl": ("G",),
+    "h#": ("SIL",), "pau": ("SIL",), "epi": ("SIL",),
+}  # fmt: skip
+"""The 61 labels to those of `relviz.corpora.PHONES` that the CMU dictionary writes for them.
+
+A flap is a d or a t by the word it is in, the vowel of "roses" is written either way, and the
+glottal stop is none of them. A closure here is its stop; see `fold_closures`.
+"""
+
+_RELEASES = {
+    "pcl": ("p",), "tcl": ("t", "ch"), "kcl": ("k",),
+    "bcl": ("b",), "dcl": ("d", "jh"), "gcl": ("g",),
+}  # fmt: skip
+"""Closure -> what may be released from it."""
+
+Closures = Literal["stop", "silence"]
+"""Where the closure of a stop counts."""
 
 _PARTS: dict[str, tuple[str, ...] | None] = {"train": None, "dev": DEV, "core-test": CORE_TEST}
 _SAMPLE_PART = "sample"
@@ -327,6 +354,42 @@ def alignment(utterance: Utterance, phones: int = 39) -> Alignment:
         elif folded is not None:
             spans.append(span._replace(label=folded if phones == 48 else TO_39[folded]))
     return tuple(spans)
+
+
+def fold_closures(spans: Alignment, into: Closures) -> Alignment:
+    """Count the closures of stops with their stops, as a dictionary does, or as silence.
+
+    Parameters
+    ----------
+    spans : tuple of Span
+        With TIMIT's 61 labels.
+    into : {"stop", "silence"}
+        "stop": a closure and the release that follows are one span, under the release's label, and
+        a closure without release keeps its own. "silence": a closure becomes "h#".
+
+    Returns
+    -------
+    tuple of Span
+        With TIMIT's labels.
+
+    Examples
+    --------
+    >>> spans = (Span(0.0, 0.25, "tcl"), Span(0.25, 0.5, "ch"))
+    >>> fold_closures(spans, "stop")
+    (Span(start=0.0, end=0.5, label='ch'),)
+    >>> fold_closures(spans, "silence")[0].label
+    'h#'
+    """
+    if into == "silence":
+        return tuple(
+            span._replace(label="h#") if span.label in _RELEASES else span for span in spans
+        )
+    found: list[Span] = []
+    for span in spans:
+        if found and span.label in _RELEASES.get(found[-1].label, ()):
+            span = found.pop()._replace(end=span.end, label=span.label)
+        found.append(span)
+    return tuple(found)
 
 
 def _spans(path: Path) -> list[Span]:
