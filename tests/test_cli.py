@@ -29,6 +29,8 @@ PAGES = (
     ["data"],
     ["data", "status"],
     ["data", "fetch"],
+    ["data", "check"],
+    ["data", "align"],
     ["completion"],
 )
 

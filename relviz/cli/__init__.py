@@ -118,7 +118,7 @@ with the same weights. RUN then holds model.safetensors, scores.json, log.csv
 and recipe.json.
 """
 
-_DATA = "Recordings: what is here, and fetching them."
+_DATA = "Recordings: what is here, fetching, checking and aligning them."
 
 _DATA_STATUS = "Say for each corpus where it was found and whether its files are right."
 
@@ -129,12 +129,30 @@ What is missing or wrong of it goes into the user's cache. Stopped halfway, the
 same command goes on with what is left.
 """
 
+_DATA_CHECK = """\
+Read a corpus once and list what of it can be used.
+
+Durations, sample rates, levels and clipping; files that are missing; words
+that no dictionary has, and what the training of phones would leave out for
+them; and what cannot be used, and why. The exit status is 1 where something
+that is here cannot be used, 0 where it is only missing or left out.
+"""
+
+_DATA_ALIGN = """\
+Find when each phone is spoken, and write it as TextGrids for Praat.
+
+By forced alignment, which is done once and kept. What has no transcript, or
+words that no dictionary has, is left out and named.
+"""
+
 _DATA_EXAMPLES = """\
 Examples:
   relviz data status
   relviz data fetch aev
   relviz data fetch mini-librispeech --folder ~/speech/LibriSpeech
   relviz data fetch timit-sample
+  relviz data check mini-librispeech --dictionary own.dict
+  relviz data align timit-sample --out textgrids
 
 relviz looks for recordings in the folder that the environment variable
 RELVIZ_DATA names, then in the user's cache. Without any, synthetic speech
@@ -240,6 +258,8 @@ def _build() -> App:
     data = group("data", _DATA, _DATA_EXAMPLES)
     data.command("relviz.cli.data:status", help=_DATA_STATUS)
     data.command("relviz.cli.data:fetch", help=_DATA_FETCH)
+    data.command("relviz.cli.data:check", help=_DATA_CHECK)
+    data.command("relviz.cli.data:align", help=_DATA_ALIGN)
     top.command("relviz.cli.shells:completion", help=_COMPLETION, help_epilogue="")
     return top
 
