@@ -48,7 +48,17 @@ Examples:
 Every command explains itself: relviz train phones --help
 """
 
-_EVALUATE = "Score relevance signals against known answers."
+_EVALUATE = "Score relevance signals and networks against known answers."
+
+_EVALUATE_HAND = """\
+Phone networks and forced alignment against labels by hand.
+
+On TIMIT's free sample (relviz data fetch timit-sample): the share of frames
+in which a network names the phone that a person heard, beside the alignment
+that taught it and the phone that is most often right; and how far the
+alignment is from boundaries by hand, in milliseconds. The closures of stops
+count both ways, with their stops and as silence.
+"""
 
 _EVALUATE_VOWELS = """\
 Table 2: F0 and formants on the American English Vowels.
@@ -68,6 +78,7 @@ Examples:
   relviz evaluate vowels --network runs/a --network runs/b --full
                                             two runs of yours, vowel by vowel
   relviz evaluate vowels --talkers 10 --seeds 1 -o quick.parquet
+  relviz evaluate hand --network runs/a     a run of yours, by hand labels
 """
 
 _TRAIN = """\
@@ -111,15 +122,31 @@ with the same weights. RUN then holds model.safetensors, scores.json, log.csv
 and recipe.json.
 """
 
-_DATA = "Recordings: what is here, and fetching them."
+_DATA = "Recordings: what is here, fetching, checking and aligning them."
 
 _DATA_STATUS = "Say for each corpus where it was found and whether its files are right."
 
 _DATA_FETCH = """\
-Download a corpus, checked by SHA-256.
+Download a corpus, checked by SHA-256; its licence is shown first.
 
 What is missing or wrong of it goes into the user's cache. Stopped halfway, the
 same command goes on with what is left.
+"""
+
+_DATA_CHECK = """\
+Read a corpus once and list what of it can be used.
+
+Durations, sample rates, levels and clipping; files that are missing; words
+that no dictionary has, and what the training of phones would leave out for
+them; and what cannot be used, and why. The exit status is 1 where something
+that is here cannot be used, 0 where it is only missing or left out.
+"""
+
+_DATA_ALIGN = """\
+Find when each phone is spoken, and write it as TextGrids for Praat.
+
+By forced alignment, which is done once and kept. What has no transcript, or
+words that no dictionary has, is left out and named.
 """
 
 _DATA_EXAMPLES = """\
@@ -127,6 +154,9 @@ Examples:
   relviz data status
   relviz data fetch aev
   relviz data fetch mini-librispeech --folder ~/speech/LibriSpeech
+  relviz data fetch timit-sample
+  relviz data check mini-librispeech --dictionary own.dict
+  relviz data align timit-sample --out textgrids
 
 relviz looks for recordings in the folder that the environment variable
 RELVIZ_DATA names, then in the user's cache. Without any, synthetic speech
@@ -224,6 +254,7 @@ def _build() -> App:
 
     evaluate = group("evaluate", _EVALUATE, _EVALUATE_EXAMPLES)
     evaluate.command("relviz.cli.evaluate:vowels", help=_EVALUATE_VOWELS)
+    evaluate.command("relviz.cli.evaluate:hand", help=_EVALUATE_HAND)
     train = group("train", _TRAIN, _TRAIN_EXAMPLES.format(study="phones"))
     for study, about in (("phones", _TRAIN_PHONES), ("speakers", _TRAIN_SPEAKERS)):
         examples = _TRAIN_EXAMPLES.format(study=study)
@@ -231,6 +262,8 @@ def _build() -> App:
     data = group("data", _DATA, _DATA_EXAMPLES)
     data.command("relviz.cli.data:status", help=_DATA_STATUS)
     data.command("relviz.cli.data:fetch", help=_DATA_FETCH)
+    data.command("relviz.cli.data:check", help=_DATA_CHECK)
+    data.command("relviz.cli.data:align", help=_DATA_ALIGN)
     top.command("relviz.cli.shells:completion", help=_COMPLETION, help_epilogue="")
     return top
 
