@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import gzip
 import hashlib
 import shutil
@@ -68,7 +69,7 @@ def fetch(
     url : str
         Of the archive.
     folder : Path
-        Where the files go; its parent must be there.
+        Where the files go; its parent must be there, and nobody else may be fetching into it.
     listed : mapping of str to str
         Path below the archive's one top folder -> SHA-256; whatever else it holds is left out.
     retries : int
@@ -105,7 +106,10 @@ def fetch(
             if not left:
                 raise
     try:
-        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as unpacked:
+        prefix = f".unpacking-{folder.name}~"
+        for old in folder.parent.glob(f"{glob.escape(prefix)}*"):  # of a fetch that was killed
+            shutil.rmtree(old, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=folder.parent) as unpacked:
             (unzip if url.endswith(".zip") else unpack)(draft, Path(unpacked), listed, most)
             for name in listed:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
