@@ -263,6 +263,10 @@ def drop(name: str) -> Callable[[dict[str, Any], dict[str, Any]], object]:
             'features.0.bias has numbers of type "I32"',
         ),
         (
+            lambda header, _: header["features.0.bias"].update(dtype=["F32"]),
+            'features.0.bias has numbers of type ["F32"]',
+        ),
+        (
             lambda header, _: header["features.0.bias"].update(shape=None),
             "features.0.bias has the shape null, not [4]",
         ),

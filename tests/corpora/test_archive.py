@@ -50,7 +50,6 @@ def test_a_plain_tar_is_read_too(tmp_path: Path) -> None:
         assert (tmp_path / "to" / "a" / "x.flac").read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("most", [None, 10_000])
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -77,13 +76,26 @@ def test_a_plain_tar_is_read_too(tmp_path: Path) -> None:
             "is not to be trusted ('../../../evil.txt' would be extracted to",
         ),
         (member("top/b", pax={"path": "top/a\0b"}), "is no whole tar archive ("),
+        (
+            member("head", 0, tarfile.XHDTYPE) * 3000,
+            "is no whole tar archive (maximum recursion depth exceeded",
+        ),
+        (member("top/b", 1 << 50), "is no whole tar archive (a member ends early)"),
     ],
-    ids=["sparse", "PAX sparse", "PAX head", "long name", "negative", "PAX path", "NUL"],
+    ids=[
+        "sparse",
+        "PAX sparse",
+        "PAX head",
+        "long name",
+        "negative",
+        "PAX path",
+        "NUL",
+        "chain",
+        "years",
+    ],
 )
-def test_claims_that_are_not_believed(
-    tmp_path: Path, data: bytes, reason: str, most: int | None
-) -> None:
-    assert refusal(tmp_path, data + GOOD + END, most or archive.LARGEST).startswith(reason)
+def test_claims_that_are_not_believed(tmp_path: Path, data: bytes, reason: str) -> None:
+    assert refusal(tmp_path, data + GOOD + END).startswith(reason)
     assert not list(tmp_path.parent.rglob("evil*"))
 
 
