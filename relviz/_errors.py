@@ -11,7 +11,7 @@ from typing import Any
 
 from relviz._text import printable
 
-__all__ = ["MissingExtraError", "MissingFileError", "ParameterError", "RelvizError"]
+__all__ = ["MissingExtraError", "MissingFileError", "ParameterError", "RelvizError", "WriteError"]
 
 
 class RelvizError(Exception):
@@ -29,6 +29,13 @@ class MissingFileError(RelvizError, FileNotFoundError):
     """A file that is not where it was said to be."""
 
     def __str__(self) -> str:  # OSError shows what it was made with
+        return printable(str(self.args[0]))
+
+
+class WriteError(RelvizError, OSError):
+    """A file or folder that cannot be written."""
+
+    def __str__(self) -> str:
         return printable(str(self.args[0]))
 
 

@@ -22,12 +22,15 @@ PAGES = (
     [],
     ["evaluate"],
     ["evaluate", "vowels"],
+    ["evaluate", "hand"],
     ["train"],
     ["train", "phones"],
     ["train", "speakers"],
     ["data"],
     ["data", "status"],
     ["data", "fetch"],
+    ["data", "check"],
+    ["data", "align"],
     ["completion"],
 )
 
@@ -53,7 +56,7 @@ def test_help_teaches(capsys):
         "goes on from the last checkpoint",
         "torchrun",
         "goes on with what is left",
-        "[aev, mini-librispeech, timit] (required)",
+        "[aev, mini-librispeech, timit-sample, timit] (required)",
         "relviz completion bash",
     ):
         assert words in text
@@ -285,7 +288,7 @@ def test_refusals_are_one_sentence(monkeypatch, tmp_path, capsys):
         ("train phones --out x --optimiser rms", 'Choose from: "adam", "adamw", "sgd"; see'),
         ("train phones --out x --steps 3 --minutes 1", "exclusive arguments: {--minutes, --steps}"),
         ("train phones --out x --minutes nan", 'Invalid value "nan" for --minutes.'),
-        ("data fetch all", 'Choose from: "aev", "mini-librispeech", "timit"; see relviz'),
+        ("data fetch all", '"aev", "mini-librispeech", "timit-sample", "timit"; see relviz'),
         ("data status now", "'now' is more than this command takes; see relviz data status"),
         ("completion tcsh", 'Choose from: "bash", "zsh", "fish"; see relviz completion --help.'),
     ],

@@ -12,10 +12,14 @@ boxes even into pipes and has neither examples below the options nor `--version`
 from __future__ import annotations
 
 import re
+import signal
 import sys
 import textwrap
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import zip_longest
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
@@ -44,7 +48,17 @@ Examples:
 Every command explains itself: relviz train phones --help
 """
 
-_EVALUATE = "Score relevance signals against known answers."
+_EVALUATE = "Score relevance signals and networks against known answers."
+
+_EVALUATE_HAND = """\
+Phone networks and forced alignment against labels by hand.
+
+On TIMIT's free sample (relviz data fetch timit-sample): the share of frames
+in which a network names the phone that a person heard, beside the alignment
+that taught it and the phone that is most often right; and how far the
+alignment is from boundaries by hand, in milliseconds. The closures of stops
+count both ways, with their stops and as silence.
+"""
 
 _EVALUATE_VOWELS = """\
 Table 2: F0 and formants on the American English Vowels.
@@ -64,6 +78,7 @@ Examples:
   relviz evaluate vowels --network runs/a --network runs/b --full
                                             two runs of yours, vowel by vowel
   relviz evaluate vowels --talkers 10 --seeds 1 -o quick.parquet
+  relviz evaluate hand --network runs/a     a run of yours, by hand labels
 """
 
 _TRAIN = """\
@@ -107,15 +122,31 @@ with the same weights. RUN then holds model.safetensors, scores.json, log.csv
 and recipe.json.
 """
 
-_DATA = "Recordings: what is here, and fetching them."
+_DATA = "Recordings: what is here, fetching, checking and aligning them."
 
 _DATA_STATUS = "Say for each corpus where it was found and whether its files are right."
 
 _DATA_FETCH = """\
-Download a corpus, checked by SHA-256.
+Download a corpus, checked by SHA-256; its licence is shown first.
 
 What is missing or wrong of it goes into the user's cache. Stopped halfway, the
 same command goes on with what is left.
+"""
+
+_DATA_CHECK = """\
+Read a corpus once and list what of it can be used.
+
+Durations, sample rates, levels and clipping; files that are missing; words
+that no dictionary has, and what the training of phones would leave out for
+them; and what cannot be used, and why. The exit status is 1 where something
+that is here cannot be used, 0 where it is only missing or left out.
+"""
+
+_DATA_ALIGN = """\
+Find when each phone is spoken, and write it as TextGrids for Praat.
+
+By forced alignment, which is done once and kept. What has no transcript, or
+words that no dictionary has, is left out and named.
 """
 
 _DATA_EXAMPLES = """\
@@ -123,6 +154,9 @@ Examples:
   relviz data status
   relviz data fetch aev
   relviz data fetch mini-librispeech --folder ~/speech/LibriSpeech
+  relviz data fetch timit-sample
+  relviz data check mini-librispeech --dictionary own.dict
+  relviz data align timit-sample --out textgrids
 
 relviz looks for recordings in the folder that the environment variable
 RELVIZ_DATA names, then in the user's cache. Without any, synthetic speech
@@ -220,6 +254,7 @@ def _build() -> App:
 
     evaluate = group("evaluate", _EVALUATE, _EVALUATE_EXAMPLES)
     evaluate.command("relviz.cli.evaluate:vowels", help=_EVALUATE_VOWELS)
+    evaluate.command("relviz.cli.evaluate:hand", help=_EVALUATE_HAND)
     train = group("train", _TRAIN, _TRAIN_EXAMPLES.format(study="phones"))
     for study, about in (("phones", _TRAIN_PHONES), ("speakers", _TRAIN_SPEAKERS)):
         examples = _TRAIN_EXAMPLES.format(study=study)
@@ -227,6 +262,8 @@ def _build() -> App:
     data = group("data", _DATA, _DATA_EXAMPLES)
     data.command("relviz.cli.data:status", help=_DATA_STATUS)
     data.command("relviz.cli.data:fetch", help=_DATA_FETCH)
+    data.command("relviz.cli.data:check", help=_DATA_CHECK)
+    data.command("relviz.cli.data:align", help=_DATA_ALIGN)
     top.command("relviz.cli.shells:completion", help=_COMPLETION, help_epilogue="")
     return top
 
@@ -247,7 +284,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         The exit status: 0; 1 for a refusal, which is one sentence on stderr; 2 for a line that
-        cannot be read; 130 for Ctrl-C. A bug comes out as the exception that it is.
+        cannot be read; 130 for Ctrl-C, 143 for
+        SIGTERM, 129 for SIGHUP. A bug comes out as the exception that it is.
 
     Examples
     --------
@@ -258,7 +296,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
         command, bound, _ = app.parse_args(tokens)
-        command(*bound.args, **bound.kwargs)
+        with _stopped_softly():
+            command(*bound.args, **bound.kwargs)
     except CycloptsError as error:
         print(f"relviz: {_unread(error)}", file=sys.stderr)
         return 2
@@ -267,9 +306,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt as stop:
         print(f"relviz: {str(stop) or 'stopped.'}", file=sys.stderr)
-        return 130
+        return 128 + getattr(stop, "signal", signal.SIGINT)
     # a group alone, as in `relviz data`, is no command, though its page is what helps
     return 2 if command == app.help_print and not {"-h", "--help"} & set(tokens) else 0
+
+
+class _Stopped(KeyboardInterrupt):
+    """The end that a system or a closed terminal asks for, as if it were Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.signal = number
+
+
+@contextmanager
+def _stopped_softly() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a command as Ctrl-C does: drafts are removed, workers ended."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Stopped(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        if handler == signal.SIG_DFL:  # a handler of somebody's own stays, and so does nohup's
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _unread(error: CycloptsError) -> str:

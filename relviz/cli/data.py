@@ -1,15 +1,21 @@
-"""`relviz data`: what recordings are here, and fetching them."""
+"""`relviz data`: what recordings are here, fetching, checking and aligning them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from relviz.cli.options import Folder
+from relviz.cli.options import Count, File, Folder
 from relviz.corpora import registry
+from relviz.corpora.corpus import CorpusError
 
-__all__ = ["fetch", "status"]
+if TYPE_CHECKING:
+    from relviz.corpora.pronunciations import Pronunciations
+
+__all__ = ["align", "check", "fetch", "status"]
 
 _CORPORA = registry.CORPORA
 _HELP = "; ".join(
@@ -24,8 +30,16 @@ def status() -> None:
         print(row)
 
 
+_Corpus = Annotated[str, Parameter(choices=tuple(_CORPORA), help=_HELP)]
+_Spoken = Annotated[
+    str, Parameter(choices=tuple(name for name in _CORPORA if name != "aev"), help="Its name.")
+]
+_Parts = Annotated[tuple[str, ...], Parameter(metavar="PART", show_default="all that are here")]
+_Jobs = Annotated[int, Parameter(metavar="N", show_default="-1, all cores")]
+
+
 def fetch(
-    corpus: Annotated[str, Parameter(choices=tuple(_CORPORA), help=_HELP)],
+    corpus: _Corpus,
     /,
     *,
     folder: Folder | None = None,
@@ -39,7 +53,96 @@ def fetch(
     folder
         Put it there instead of the user's cache.
     """
+    found = registry.find(corpus)
+    if found.addresses:
+        print(f"{found.title} comes under its licence: {found.licence}.", file=sys.stderr)
     where = registry.fetch(corpus, folder, progress=True)
     print(f"{corpus} is in {where}")
     if folder:
         print(f"Set RELVIZ_DATA={where.parent} to use it.")
+
+
+def check(
+    corpus: _Corpus,
+    /,
+    *,
+    root: Folder | None = None,
+    part: _Parts = (),
+    dictionary: File | None = None,
+    most: Count = 20,
+    jobs: _Jobs = -1,
+) -> None:
+    """Read a corpus once and list what is there, missing, left out and wrong.
+
+    Parameters
+    ----------
+    corpus
+        Its name.
+    root
+        Where it is.
+    part
+        Part of it, may be repeated.
+    dictionary
+        How words are said that the aligner does not know, in the format of CMUdict.
+    most
+        Lines of a kind; what cannot be used is always listed whole.
+    jobs
+        Worker processes.
+    """
+    from relviz.corpora.check import check as read
+
+    own = _dictionary(dictionary)
+    report = read(corpus, part or None, root, own, jobs, progress=True)
+    print(report.source.describe())
+    print(*report.lines(most), sep="\n")
+    wrong = sum(bool(each.wrong) for each in report.recordings) + len(report.changed)
+    if wrong:
+        raise CorpusError(f"{wrong} files of {corpus} cannot be used: they are listed last.")
+
+
+def align(
+    corpus: _Spoken,
+    /,
+    *,
+    out: Folder,
+    root: Folder | None = None,
+    part: _Parts = (),
+    dictionary: File | None = None,
+    jobs: _Jobs = -1,
+) -> None:
+    """Write when each phone is spoken, a TextGrid for each utterance.
+
+    Parameters
+    ----------
+    corpus
+        Its name.
+    out
+        Folder of the TextGrids, made if need be.
+    root
+        Where it is.
+    part
+        Part of it, may be repeated.
+    dictionary
+        How words are said that the aligner does not know, in the format of CMUdict.
+    jobs
+        Worker processes.
+    """
+    from relviz import corpora
+    from relviz.corpora import textgrid
+
+    own = _dictionary(dictionary)
+    loaded = corpora.load(corpus, part or None, root)
+    print(loaded.source.describe(), file=sys.stderr)
+    found = corpora.align(loaded.utterances, jobs, progress=True, dictionary=own)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, spans in found.spans.items():
+        textgrid.write(out / f"{name}.TextGrid", spans)
+    for name, why in found.skipped.items():
+        print(f"{name} is left out: {why}.", file=sys.stderr)
+    print(f"{len(found.spans)} TextGrids are in {out}, {len(found.skipped)} are left out")
+
+
+def _dictionary(path: Path | None) -> Pronunciations | None:
+    from relviz.corpora import pronunciations
+
+    return None if path is None else pronunciations.read(path)

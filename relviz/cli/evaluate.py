@@ -1,4 +1,4 @@
-"""`relviz evaluate`: score relevance signals against known answers."""
+"""`relviz evaluate`: score relevance signals and networks against known answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from relviz import files
 from relviz._errors import ParameterError
 from relviz._extras import require
-from relviz.cli.options import Count, File, at_home
+from relviz.cli.options import Count, File, Folder, at_home
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from relviz.attributions import Method
 
-__all__ = ["vowels"]
+__all__ = ["hand", "vowels"]
 
 
 def vowels(
@@ -100,6 +100,55 @@ def vowels(
     print(study.summary(everything).to_string())
     if output:
         print(f"{len(table)} cells in {output}", file=sys.stderr)
+
+
+def hand(
+    *,
+    network: Annotated[
+        list[str] | None, Parameter(metavar="NAME", show_default="the three shipped ones")
+    ] = None,
+    root: Folder | None = None,
+    output: Annotated[File | None, Parameter(alias="-o")] = None,
+    boundaries: File | None = None,
+    jobs: Annotated[int, Parameter(metavar="N", show_default="-1, all cores")] = -1,
+) -> None:
+    """Print frame accuracies and boundary errors against hand labels.
+
+    Parameters
+    ----------
+    network
+        A trained phone network, may be repeated: phones-0, phones-shuffled-0, a run's folder.
+    root
+        Where the sample is.
+    output
+        Write the frame accuracies to FILE, .csv or .parquet.
+    boundaries
+        Write the boundary errors, by kind, to FILE.
+    jobs
+        Worker processes.
+    """
+    require("pandas", "pocketsphinx")
+    from relviz import corpora, pretrained
+    from relviz.studies import hand as study
+
+    for path in (output, boundaries):
+        if path:
+            _writable(path)
+    networks = {name: pretrained.load(name) for name in map(at_home, network or [])} or None
+    corpus = corpora.load("timit-sample", None, root)
+    late = study.spread(study.boundaries(corpus, jobs, progress=True))
+    print(corpus.source.describe(), file=sys.stderr)
+    right = study.frames(networks, corpus, jobs, progress=True)
+    for path, table in ((output, right), (boundaries, late)):
+        if path:
+            _write(table.round(4), path)
+    wide = right.pivot(index=["labels", "closures"], columns="phones", values="accuracy")
+    wide = wide.loc[list(dict.fromkeys(zip(right["labels"], right["closures"], strict=True)))]
+    print("Frames whose phone is the one by hand, in percent:", end="\n\n")
+    print((100 * wide[right["phones"].unique()]).to_string(float_format="{:.1f}".format))
+    print("\nForced alignment, milliseconds from the boundary by hand:", end="\n\n")
+    shown = late.assign(within_20=100 * late["within_20"])
+    print(shown.to_string(index=False, float_format="{:.1f}".format))
 
 
 def _writable(path: Path) -> None:

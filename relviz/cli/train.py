@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict, dataclass, fields, make_dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number, mutually_exclusive
 
 from relviz import training
-from relviz.cli.options import Count, Folder
+from relviz.cli.options import Count, File, Folder
 from relviz.training import STANDARD, Recipe, parallel, sets
 
 __all__ = ["phones", "speakers"]
@@ -88,7 +89,7 @@ class _Run:
     root: Annotated[Folder | None, Parameter(group=_RECORDINGS)] = None
     minutes: Annotated[
         float | None,
-        Parameter(metavar="N", group=(_RECIPE, _LENGTH), validator=Number(gt=0)),
+        Parameter(metavar="N", group=(_RECIPE, _LENGTH), validator=Number(gt=0, lt=1e6)),
     ] = None
     device: Annotated[str, Parameter(metavar="NAME", group=_MACHINE)] = "auto"
     cache: Annotated[Folder | None, Parameter(group=_MACHINE, show_default="user's cache")] = None
@@ -106,9 +107,16 @@ def phones(
     *,
     run: Annotated[_Run, _FLAT],
     changes: Annotated[_PHONES, _FLAT] = _PHONES(),  # type: ignore[valid-type] # noqa: B008
+    dictionary: Annotated[File | None, Parameter(group=_RECORDINGS)] = None,
 ) -> None:
-    """Train, score and write the phone network."""
-    _train("phones", run, changes)
+    """Train, score and write the phone network.
+
+    Parameters
+    ----------
+    dictionary
+        How words are said that the aligner does not know, in the format of CMUdict.
+    """
+    _train("phones", run, changes, dictionary)
 
 
 def speakers(
@@ -120,7 +128,9 @@ def speakers(
     _train("speakers", run, changes)
 
 
-def _train(study: Literal["phones", "speakers"], run: _Run, changes: Any) -> None:
+def _train(
+    study: Literal["phones", "speakers"], run: _Run, changes: Any, dictionary: Path | None = None
+) -> None:
     given = {name: value for name, value in asdict(changes).items() if value is not None}
     standard = STANDARD[study]
     if changes.shuffle_labels:  # nothing may hinder learning by heart
@@ -130,11 +140,15 @@ def _train(study: Literal["phones", "speakers"], run: _Run, changes: Any) -> Non
         with process.first_alone():
             where: dict[str, Any] = dict(root=run.root, cache=run.cache, progress=process.first)
             if study == "phones":
+                if dictionary:
+                    where["dictionary"] = dictionary
                 data = sets.phones(run.corpus, run.part or ("train-clean-5",), **where)
             else:
                 data = sets.speakers(run.corpus, run.part or None, **where)
         if process.first:
             print(data.about["recordings"], file=sys.stderr)
+            if data.about.get("skipped"):
+                print(f"Left out: {sets.reasons(data.about['skipped'])}.", file=sys.stderr)
         scores = training.train(
             recipe,
             data,

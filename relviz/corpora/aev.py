@@ -18,7 +18,7 @@ from relviz.corpora import store, synthetic
 from relviz.corpora.corpus import Corpus, CorpusError, Source
 from relviz.corpora.tokens import TABLE2, VOWELS, Vowel, VowelCorpus, deviations
 
-__all__ = ["CORPUS", "vowels"]
+__all__ = ["CORPUS", "present", "vowels"]
 
 
 def vowels(
@@ -79,6 +79,37 @@ def vowels(
     if absent:
         raise CorpusError(_absent(source.folder, absent[0], len(absent)))
     _check_lengths(tokens, source.folder)
+    return VowelCorpus(tokens, source, deviations(everything))
+
+
+def present(source: Source) -> VowelCorpus:
+    """Read the tables, and list the tokens whose recordings are here.
+
+    Parameters
+    ----------
+    source : Source
+        Of the corpus, with its folder.
+
+    Returns
+    -------
+    VowelCorpus
+        By talker, then vowel.
+
+    Raises
+    ------
+    CorpusError
+        Without a folder, for a missing table and a broken row.
+
+    Examples
+    --------
+    >>> present(Source("synthetic"))
+    Traceback (most recent call last):
+    relviz.corpora.corpus.CorpusError: These vowels have no folder: find them with `locate`.
+    """
+    if source.folder is None:
+        raise CorpusError("These vowels have no folder: find them with `locate`.")
+    everything = _read_tables(source.folder)
+    tokens = tuple(token for token in everything if token.path and token.path.is_file())
     return VowelCorpus(tokens, source, deviations(everything))
 
 

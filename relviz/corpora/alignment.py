@@ -1,8 +1,8 @@
 """When each phone is spoken, by forced alignment with pocketsphinx.
 
 Its wheel carries a model of US English: Gaussian mixtures over 25 ms frames, 10 ms apart, and the
-CMU pronouncing dictionary. How far the times are off is measured where they are known, in synthetic
-speech: `python benchmarks/alignment.py`.
+CMU pronouncing dictionary. How far the times are off is measured against labels by hand
+(`relviz.studies.hand`), and in synthetic speech: `python benchmarks/alignment.py`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from relviz._extras import require
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import store
 from relviz.corpora.corpus import CorpusError
+from relviz.corpora.pronunciations import Pronunciations
 from relviz.corpora.speech import PHONES, Alignment, Span, Utterance
 
-__all__ = ["Alignments", "align", "boundary_errors", "pronounceable"]
+__all__ = ["Alignments", "align", "boundary_errors", "common_boundaries", "pronounceable"]
 
 _FRAME = 0.01
 """Seconds from one of pocketsphinx's frames to the next."""
@@ -70,6 +71,7 @@ def align(
     jobs: int = -1,
     cache: Path | str | None = None,
     progress: bool = False,
+    dictionary: Pronunciations | None = None,
 ) -> Alignments:
     """Find when each phone of each utterance is spoken.
 
@@ -86,6 +88,9 @@ def align(
         pocketsphinx; default, in the user's cache. What is done stays after a failure or Ctrl-C.
     progress : bool
         Show a tqdm bar.
+    dictionary : mapping of str to tuple of str, optional
+        Words of your own, from `relviz.corpora.pronunciations.read`. They come before those of
+        pocketsphinx's dictionary.
 
     Returns
     -------
@@ -116,6 +121,7 @@ def align(
     folder = Path(cache).expanduser() if cache else store.cache() / "alignments"
     spans: dict[str, Alignment] = {}
     skipped: dict[str, str] = {}
+    own = dictionary or {}
     todo: list[tuple[Utterance, tuple[str, ...], Path]] = []
     if len({utterance.name for utterance in utterances}) < len(utterances):
         raise CorpusError("Two utterances have the same name: align one corpus at a time.")
@@ -123,7 +129,8 @@ def align(
         if utterance.text is None:
             skipped[utterance.name] = "no transcript"
             continue
-        words, unknown = pronounceable(utterance.text)
+        words, unknown = pronounceable(utterance.text, own)
+        words = tuple(_alias(word, own[word]) if word in own else word for word in words)
         if unknown or not words:
             what = f"not in the dictionary: {', '.join(unknown)}" if unknown else "no words"
             skipped[utterance.name] = what
@@ -145,13 +152,17 @@ def align(
     )
 
 
-def pronounceable(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def pronounceable(
+    text: str, dictionary: Pronunciations | None = None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Split a text into the words of pocketsphinx's dictionary, and those that it lacks.
 
     Parameters
     ----------
     text : str
         What is said.
+    dictionary : mapping of str to tuple of str, optional
+        Words of your own besides.
 
     Returns
     -------
@@ -163,15 +174,20 @@ def pronounceable(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     >>> pronounceable("John's GHOST, a Jabberwock")
     (("john's", 'ghost', 'a'), ('jabberwock',))
     """
-    known, words, unknown = _dictionary(), [], []
+    words: list[str] = []
+    unknown: list[str] = []
+
+    def known(word: str) -> bool:
+        return word in _dictionary() or word in (dictionary or {})
+
     for token in re.findall(r"[^\W_][\w'-]*|'\w[\w'-]*", text.lower().replace("’", "'")):
         stripped = token.strip("'-")
         parts = stripped.split("-")
-        if token in known:
+        if known(token):
             words.append(token)
-        elif stripped in known:
+        elif known(stripped):
             words.append(stripped)
-        elif all(part in known for part in parts):
+        elif all(map(known, parts)):
             words += parts
         else:
             unknown.append(token)
@@ -201,15 +217,45 @@ def boundary_errors(known: Alignment, found: Alignment) -> NDArray[np.float64]:
     >>> boundary_errors(known, found)
     array([0.125])
     """
-    first, second = [span.label for span in known], [span.label for span in found]
-    blocks = difflib.SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks()
     errors = [
-        found[block.b + step].start - known[block.a + step].start
-        for block in blocks
-        for step in range(1, block.size)
-        if "SIL" not in first[block.a + step - 1 : block.a + step + 1]
+        late for left, right, late in common_boundaries(known, found) if "SIL" not in (left, right)
     ]
     return np.array(errors, dtype=np.float64)
+
+
+def common_boundaries(known: Alignment, found: Alignment) -> list[tuple[str, str, float]]:
+    """Return the boundaries between two phones that follow each other in both alignments.
+
+    Parameters
+    ----------
+    known, found : tuple of Span
+        Two alignments of one utterance. Where a word is pronounced otherwise there is no common
+        boundary.
+
+    Returns
+    -------
+    list of (str, str, float)
+        The phone before, the phone after, silence among them, and how late, in seconds, `found`
+        puts what is between them.
+
+    Examples
+    --------
+    >>> known = (Span(0.0, 0.25, "SIL"), Span(0.25, 0.5, "N"))
+    >>> found = (Span(0.0, 0.375, "SIL"), Span(0.375, 0.5, "N"))
+    >>> common_boundaries(known, found)
+    [('SIL', 'N', 0.125)]
+    """
+    first, second = [span.label for span in known], [span.label for span in found]
+    blocks = difflib.SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks()
+    return [
+        (*first[here - 1 : here + 1], found[there].start - known[here].start)  # type: ignore[misc]
+        for block in blocks
+        for here, there in zip(
+            range(block.a + 1, block.a + block.size),
+            range(block.b + 1, block.b + block.size),
+            strict=True,
+        )
+    ]
 
 
 def _run(
@@ -242,9 +288,25 @@ def _align_into(task: tuple[Utterance, tuple[str, ...], Path]) -> tuple[str, Ali
     return utterance.name, found
 
 
+def _alias(word: str, ways: tuple[str, ...]) -> str:
+    """Write a word of one's own as one that tells how it is said: pocketsphinx forgets no word."""
+    return f"{word}={'|'.join(way.replace(' ', '_') for way in ways)}"
+
+
+def _teach(decoder: Any, words: tuple[str, ...]) -> None:
+    """Let the recogniser know words that `_alias` wrote."""
+    for alias in dict.fromkeys(words):
+        _, marked, ways = alias.partition("=")
+        if marked and decoder.lookup_word(alias) is None:
+            for number, way in enumerate(ways.split("|"), 1):
+                name = alias if number == 1 else f"{alias}({number})"
+                decoder.add_word(name, way.replace("_", " "), True)
+
+
 def _align(wave: NDArray[np.float32], words: tuple[str, ...]) -> Alignment | None:
     """Two passes: where the words are, then where their phones are."""
     decoder = _decoder()
+    _teach(decoder, words)
     sound = (np.clip(wave, -1, 1) * 32767).astype("<i2").tobytes()
     try:
         decoder.set_align_text(" ".join(words))

@@ -1,4 +1,4 @@
-"""Download a tar archive, go on where a download stopped, and unpack only what is listed."""
+"""Download an archive, go on where a download stopped, and unpack only what is listed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import tarfile
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Mapping
 from io import BufferedReader
@@ -23,7 +24,7 @@ require("requests")
 
 import requests
 
-__all__ = ["LARGEST", "ArchiveError", "download", "fetch", "unpack"]
+__all__ = ["LARGEST", "ArchiveError", "download", "fetch", "unpack", "unzip"]
 
 LARGEST = 1 << 30
 """Bytes of an archive, unless a corpus says another number."""
@@ -55,7 +56,7 @@ def fetch(
     progress: bool = False,
     most: int = LARGEST,
 ) -> None:
-    """Download a tar archive and put its listed files into `folder`.
+    """Download a tar or zip archive and put its listed files into `folder`.
 
     The download lies beside `folder` in a hidden file until everything is done, so that the next
     call goes on with it; if what an earlier call left proves wrong, all of it is fetched again. The
@@ -105,7 +106,7 @@ def fetch(
                 raise
     try:
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as unpacked:
-            unpack(draft, Path(unpacked), listed, most)
+            (unzip if url.endswith(".zip") else unpack)(draft, Path(unpacked), listed, most)
             for name in listed:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (Path(unpacked) / name).replace(folder / name)
@@ -208,6 +209,58 @@ def unpack(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARG
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the archive
         raise ArchiveError(f"is no whole tar archive ({error})") from error
+    absent = [name for name in listed if name not in found]
+    if absent:
+        raise ArchiveError(
+            f"lacks {len(absent)} of {len(listed)} listed files, such as {absent[0]}"
+        )
+
+
+def unzip(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARGEST) -> None:
+    """Unpack the listed files of a zip archive into `folder`, without their top folder.
+
+    Parameters
+    ----------
+    path : Path
+        The archive.
+    folder : Path
+        Where the files go.
+    listed : mapping of str to str
+        Path below the archive's one top folder -> SHA-256.
+    most : int
+        Bytes that the listed members may have, all together.
+
+    Raises
+    ------
+    ArchiveError
+        If they have more than `most`, if a listed file is missing or does not have its SHA-256, or
+        if the archive is broken.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with zipfile.ZipFile(folder / "corpus.zip", "w") as archive:
+    ...     archive.writestr("top/a/note.txt", "1")
+    >>> unzip(folder / "corpus.zip", folder, {"a/note.txt": hashlib.sha256(b"1").hexdigest()})
+    >>> (folder / "a" / "note.txt").read_text()
+    '1'
+    """
+    found = set()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                name = member.filename.partition("/")[2]
+                if name not in listed:  # what points out of the folder is not, either
+                    continue
+                most -= member.file_size  # which zipfile does not read beyond
+                if most < 0:
+                    raise ArchiveError("unpacks to more than the bytes that it can have")
+                with archive.open(member) as content:
+                    _unpack(content, folder / name, listed[name], member.filename)
+                found.add(name)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+        raise ArchiveError(f"is no whole zip archive ({error})") from error
     absent = [name for name in listed if name not in found]
     if absent:
         raise ArchiveError(

@@ -17,7 +17,7 @@ from relviz.corpora.corpus import Corpus, CorpusError, Source
 __all__ = ["CORPORA", "Status", "fetch", "find", "load", "locate", "status"]
 
 CORPORA: dict[str, Corpus] = {
-    corpus.name: corpus for corpus in (aev.CORPUS, librispeech.CORPUS, timit.CORPUS)
+    corpus.name: corpus for corpus in (aev.CORPUS, librispeech.CORPUS, timit.SAMPLE, timit.CORPUS)
 }
 """Name -> corpus, all there are."""
 
@@ -222,7 +222,7 @@ def status() -> list[Status]:
     Examples
     --------
     >>> [row.corpus.name for row in status()]
-    ['aev', 'mini-librispeech', 'timit']
+    ['aev', 'mini-librispeech', 'timit-sample', 'timit']
     """
     rows = []
     for corpus in CORPORA.values():

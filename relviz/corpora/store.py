@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import shlex
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -339,7 +340,9 @@ def remedy(corpus: Corpus, folder: Path) -> str:
     command = f"run `relviz data fetch {corpus.name}`"
     if folder == cached(corpus):
         return command
-    return f"put it there, or unset {VARIABLE} and {command}"
+    # right for what RELVIZ_DATA names as for a folder given in its place
+    into = f"{command.removesuffix('`')} --folder {shlex.quote(str(folder))}`"
+    return f"put it there, or {into}"
 
 
 def _home(corpus: Corpus) -> Path | None:

@@ -2,6 +2,10 @@
 
 J. S. Garofolo et al., "TIMIT Acoustic-Phonetic Continuous Speech Corpus", LDC93S1, 1993,
 doi:10.35111/17gk-bn40. It needs a licence: nothing is downloaded, your own copy is read.
+
+Its free sample of 16 speakers is a corpus of its own, `SAMPLE`, which `relviz data fetch
+timit-sample` brings as NLTK distributes it. The SHA-256 of its files are those of an unpacked copy;
+of the archive itself, NLTK's list of packages gives 22 251 869 bytes and an MD5 alone.
 """
 
 from __future__ import annotations
@@ -10,10 +14,11 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from relviz import audio
 from relviz.audio import SAMPLE_RATE
-from relviz.corpora import store
+from relviz.corpora import store, synthetic
 from relviz.corpora.corpus import Corpus, CorpusError, Source
 from relviz.corpora.speech import Alignment, Span, SpeechCorpus, Utterance
 from relviz.corpora.splits import in_order
@@ -23,10 +28,15 @@ __all__ = [
     "CORPUS",
     "DEV",
     "PHONES_39",
+    "SAMPLE",
     "TO_39",
     "TO_48",
+    "TO_CMU",
+    "Closures",
     "alignment",
+    "fold_closures",
     "load",
+    "load_sample",
     "utterances",
 ]
 
@@ -76,8 +86,31 @@ PHONES_39 = (*sorted(set(TO_39.values()) - {"sil"}), "sil")
 """The 39 classes, silence last: the `phones` of `relviz.corpora.frame_labels`."""
 
 
+TO_CMU: dict[str, tuple[str, ...]] = {
+    **{phone: (phone.upper(),) for phone in _SAME if phone not in ("ax", "dx", "epi", "ix")},
+    "ax": ("AH",), "ax-h": ("AH",), "ix": ("IH", "AH"), "axr": ("ER",), "ux": ("UW",),
+    "el": ("L",), "em": ("M",), "en": ("N",), "eng": ("NG",), "nx": ("N",), "hv": ("HH",),
+    "dx": ("D", "T"), "q": (),
+    "pcl": ("P",), "tcl": ("T",), "kcl": ("K",), "bcl": ("B",), "dcl": ("D",), "gcl": ("G",),
+    "h#": ("SIL",), "pau": ("SIL",), "epi": ("SIL",),
+}  # fmt: skip
+"""The 61 labels to those of `relviz.corpora.PHONES` that the CMU dictionary writes for them.
+
+A flap is a d or a t by the word it is in, the vowel of "roses" is written either way, and the
+glottal stop is none of them. A closure here is its stop; see `fold_closures`.
+"""
+
+_RELEASES = {
+    "pcl": ("p",), "tcl": ("t", "ch"), "kcl": ("k",),
+    "bcl": ("b",), "dcl": ("d", "jh"), "gcl": ("g",),
+}  # fmt: skip
+"""Closure -> what may be released from it."""
+
+Closures = Literal["stop", "silence"]
+"""Where the closure of a stop counts."""
+
 _PARTS: dict[str, tuple[str, ...] | None] = {"train": None, "dev": DEV, "core-test": CORE_TEST}
-_SAMPLE = "sample"
+_SAMPLE_PART = "sample"
 
 
 def utterances(root: Path | str, part: str = "train") -> SpeechCorpus:
@@ -113,11 +146,11 @@ def utterances(root: Path | str, part: str = "train") -> SpeechCorpus:
     >>> [each.name for each in utterances(folder.parents[2]).utterances]
     ['FCJF0-SI648']
     """
-    if part not in (*_PARTS, _SAMPLE):
+    if part not in (*_PARTS, _SAMPLE_PART):
         raise CorpusError(f"There is no part {part!r} of TIMIT: choose from {', '.join(_PARTS)}.")
     top = Path(root).expanduser()
     inside = _inside(top)
-    if part == _SAMPLE:
+    if part == _SAMPLE_PART:
         folder: Path | None = inside
     else:
         folder = _child(inside, "train" if part == "train" else "test")
@@ -187,7 +220,7 @@ def load(
     if source is None or source.folder is None:
         raise CorpusError("TIMIT needs a licence: name the folder of your copy as root.")
     if parts is None:
-        parts = (_SAMPLE,) if _speakers(_inside(source.folder)) else tuple(_PARTS)
+        parts = (_SAMPLE_PART,) if _speakers(_inside(source.folder)) else tuple(_PARTS)
     parts = (parts,) if isinstance(parts, str) else parts
     loaded = [utterances(source.folder, part).utterances for part in dict.fromkeys(parts)]
     return SpeechCorpus(tuple(itertools.chain(*loaded)), source)
@@ -202,6 +235,75 @@ CORPUS = Corpus(
     pattern="[tT][rR][aA][iI][nN]/[dD][rR]1/*/*.[wW]*",
 )
 """What the registry knows of it."""
+
+
+def load_sample(
+    parts: Sequence[str] | None = None,
+    root: Path | str | None = None,
+    download: bool = False,
+    progress: bool = False,
+) -> SpeechCorpus:
+    """Load TIMIT's free sample, or synthetic voices if it is not here: see `relviz.corpora.load`.
+
+    Parameters
+    ----------
+    parts : sequence of str, optional
+        ("sample",), the only part there is.
+    root : Path or str, optional
+        The folder of the sample, or the one it lies in; default, what RELVIZ_DATA names, else the
+        user's cache.
+    download, progress : bool
+        Fetch it into the cache if nothing is found, with a bar.
+
+    Returns
+    -------
+    SpeechCorpus
+        Without the "sa" sentences, which every speaker says.
+
+    Raises
+    ------
+    CorpusError
+        For another part, a folder without the sample, and for what
+        `relviz.corpora.store.locate` raises.
+
+    Notes
+    -----
+    The appendix of the book, on data and models, scores networks and alignments with it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "timit-sample" / "dr1-fvmh0"
+    >>> folder.mkdir(parents=True)
+    >>> (folder / "sx206.wav").touch()
+    >>> corpus = load_sample(root=folder.parents[1])
+    >>> corpus.utterances[0].name, str(corpus.source)
+    ('FVMH0-SX206', "Recordings: TIMIT's sample (Garofolo et al., 1993), from the folder given.")
+    """
+    parts = (parts,) if isinstance(parts, str) else parts
+    others = sorted(set(parts or ()) - {_SAMPLE_PART})
+    if others:
+        raise CorpusError(f"TIMIT's sample has one part, 'sample': leave {others[0]!r} out.")
+    source = store.locate(SAMPLE, download, progress, root)
+    if source is None or source.folder is None:
+        return SpeechCorpus(synthetic.spoken(), Source("synthetic", None, SAMPLE))
+    return SpeechCorpus(utterances(source.folder, _SAMPLE_PART).utterances, source)
+
+
+SAMPLE = Corpus(
+    name="timit-sample",
+    title="TIMIT's sample (Garofolo et al., 1993)",
+    folder="timit-sample",
+    licence="(c) 1993 Linguistic Data Consortium, CC BY-NC-SA: not for commercial use",
+    load=load_sample,
+    size="22 MB, 16 speakers with hand labels",
+    addresses={
+        ".zip": "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/corpora/"
+    },
+    archive="timit.zip",
+    pattern="dr[1-8]-*/*.wav",
+)
+"""What the registry knows of the sample."""
 
 
 def alignment(utterance: Utterance, phones: int = 39) -> Alignment:
@@ -252,6 +354,42 @@ def alignment(utterance: Utterance, phones: int = 39) -> Alignment:
         elif folded is not None:
             spans.append(span._replace(label=folded if phones == 48 else TO_39[folded]))
     return tuple(spans)
+
+
+def fold_closures(spans: Alignment, into: Closures) -> Alignment:
+    """Count the closures of stops with their stops, as a dictionary does, or as silence.
+
+    Parameters
+    ----------
+    spans : tuple of Span
+        With TIMIT's 61 labels.
+    into : {"stop", "silence"}
+        "stop": a closure and the release that follows are one span, under the release's label, and
+        a closure without release keeps its own. "silence": a closure becomes "h#".
+
+    Returns
+    -------
+    tuple of Span
+        With TIMIT's labels.
+
+    Examples
+    --------
+    >>> spans = (Span(0.0, 0.25, "tcl"), Span(0.25, 0.5, "ch"))
+    >>> fold_closures(spans, "stop")
+    (Span(start=0.0, end=0.5, label='ch'),)
+    >>> fold_closures(spans, "silence")[0].label
+    'h#'
+    """
+    if into == "silence":
+        return tuple(
+            span._replace(label="h#") if span.label in _RELEASES else span for span in spans
+        )
+    found: list[Span] = []
+    for span in spans:
+        if found and span.label in _RELEASES.get(found[-1].label, ()):
+            span = found.pop()._replace(end=span.end, label=span.label)
+        found.append(span)
+    return tuple(found)
 
 
 def _spans(path: Path) -> list[Span]:

@@ -6,6 +6,7 @@ require("joblib", "pandas")
 
 from relviz.studies import (
     bands,
+    hand,
     layers,
     phones,
     recognition,
@@ -18,6 +19,7 @@ from relviz.studies import (
 
 __all__ = [
     "bands",
+    "hand",
     "layers",
     "phones",
     "recognition",

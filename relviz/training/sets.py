@@ -18,11 +18,11 @@ import numpy as np
 
 from relviz import corpora
 from relviz._errors import ParameterError
-from relviz.corpora import Alignment, CorpusError, Source, Utterance, timit
+from relviz.corpora import Alignment, CorpusError, Source, Utterance, pronunciations, timit
 from relviz.corpora.splits import in_order
 from relviz.training.data import Data, Frames, label_phones, label_speakers, pack
 
-__all__ = ["ACROSS", "HELD_OUT", "SESSION", "WITHIN", "Speech", "phones", "speakers"]
+__all__ = ["ACROSS", "HELD_OUT", "SESSION", "WITHIN", "Speech", "phones", "reasons", "speakers"]
 
 Speech = Literal["librispeech", "timit", "synthetic"]
 """What a study can be done on."""
@@ -47,6 +47,7 @@ def phones(
     cache: Path | str | None = None,
     jobs: int = -1,
     progress: bool = False,
+    dictionary: Path | str | None = None,
 ) -> Data:
     """Gather labelled frames for the phone study, on speakers that training does not hear.
 
@@ -64,6 +65,8 @@ def phones(
         Processes for the alignment of LibriSpeech, whose times are cached.
     progress : bool
         Show bars.
+    dictionary : Path or str, optional
+        Words of your own for the alignment, see `relviz.corpora.pronunciations.read`.
 
     Returns
     -------
@@ -99,10 +102,10 @@ synthetic.
         classes = timit.PHONES_39
     else:
         everything, source = _load(corpus, parts, root)
-        alignments, skipped = _aligned(everything, jobs, progress)
+        alignments, skipped = _aligned(everything, jobs, progress, dictionary)
         usable = tuple(each for each in everything if each.name in alignments)
         if not usable:
-            raise CorpusError("No utterance has a transcript: choose parts that have them.")
+            raise CorpusError(_why_none(skipped))
         rest, test = corpora.split_speakers(usable)
         train, valid = corpora.split_speakers(rest)
         rule = (
@@ -222,13 +225,57 @@ def _load(
 
 
 def _aligned(
-    utterances: Sequence[Utterance], jobs: int, progress: bool
+    utterances: Sequence[Utterance], jobs: int, progress: bool, dictionary: Path | str | None
 ) -> tuple[Mapping[str, Alignment], Mapping[str, str]]:
     """Return when phones are spoken, and why that is not known of some."""
     if all(each.spoken for each in utterances):
         return {each.name: each.spoken for each in utterances if each.spoken}, {}
-    found = corpora.align(utterances, jobs=jobs, progress=progress)
+    own = None if dictionary is None else pronunciations.read(dictionary)
+    found = corpora.align(utterances, jobs=jobs, progress=progress, dictionary=own)
     return found.spans, found.skipped
+
+
+_LACKS = "not in the dictionary: "
+"""How `relviz.corpora.align` begins to say that of an utterance, before the words."""
+
+
+def reasons(skipped: Mapping[str, int]) -> str:
+    """Say in a few words why utterances were left out.
+
+    Parameters
+    ----------
+    skipped : mapping of str to int
+        Reason -> utterances, as in `Data.about`.
+
+    Returns
+    -------
+    str
+        Such as "1 no transcript"; at most five of the words that no dictionary has are named.
+
+    Examples
+    --------
+    >>> reasons({"no transcript": 2, "not in the dictionary: brillig": 1})
+    '2 no transcript, 1 with words that are not in the dictionary (brillig)'
+    """
+    plain = [f"{n} {why}" for why, n in skipped.items() if not why.startswith(_LACKS)]
+    lists = {why: n for why, n in skipped.items() if why.startswith(_LACKS)}
+    if lists:
+        words = list(dict.fromkeys(", ".join(w.removeprefix(_LACKS) for w in lists).split(", ")))
+        named = ", ".join(words[:5]) + (f" and {len(words) - 5} more" if len(words) > 5 else "")
+        plain.append(f"{sum(lists.values())} with words that are not in the dictionary ({named})")
+    return ", ".join(plain)
+
+
+def _why_none(skipped: Mapping[str, str]) -> str:
+    """Say why nothing is left to learn from, and the way out that fits."""
+    if set(skipped.values()) <= {"no transcript"}:
+        return "No utterance has a transcript: choose parts that have them."
+    lacks = any(why.startswith(_LACKS) for why in skipped.values())
+    way = "give a dictionary that has their words" if lacks else "give transcripts of the sound"
+    return (
+        f"None of the {len(skipped)} utterances can be aligned "
+        f"({reasons(Counter(skipped.values()))}): {way}."
+    )
 
 
 def _fewest(utterances: Iterable[Utterance]) -> int:

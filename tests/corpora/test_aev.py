@@ -57,7 +57,7 @@ def folder(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def remedy(folder: Path) -> str:
-    return "put it there, or unset RELVIZ_DATA and run `relviz data fetch aev`."
+    return f"put it there, or run `relviz data fetch aev --folder {folder}`."
 
 
 def refusal(*arguments: object) -> str:

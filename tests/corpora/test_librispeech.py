@@ -192,8 +192,8 @@ def test_full_librispeech_without_the_small_part(tmp_path: Path) -> None:
     with pytest.raises(CorpusError) as refused:
         utterances(root=tmp_path)
     assert str(refused.value) == (
-        f"{tmp_path} has no part 'train-clean-5': choose from dev-clean, or put it there, or unset "
-        f"RELVIZ_DATA and run `relviz data fetch mini-librispeech`."
+        f"{tmp_path} has no part 'train-clean-5': choose from dev-clean, or put it there, or run "
+        f"`relviz data fetch mini-librispeech --folder {tmp_path}`."
     )
 
 

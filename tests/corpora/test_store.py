@@ -147,7 +147,8 @@ def test_unknown_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     with pytest.raises(
         CorpusError,
-        match=r"^There is no corpus 'radio': choose from aev, mini-librispeech, timit\.$",
+        match=r"^There is no corpus 'radio': choose from aev, mini-librispeech, timit-sample, "
+        r"timit\.$",
     ):
         locate("radio")
     with pytest.raises(CorpusError, match="no corpus 'radio'"):
@@ -474,10 +475,9 @@ def test_sources_describe_themselves(tmp_path: Path) -> None:
     )
 
 
-def test_remedy_names_the_variable_only_outside_the_cache(
-    small_corpus: Path, tmp_path: Path
-) -> None:
+def test_a_remedy_repairs_the_folder_that_is_broken(small_corpus: Path, tmp_path: Path) -> None:
     assert store.remedy(aev.CORPUS, small_corpus) == "run `relviz data fetch aev`"
-    assert store.remedy(aev.CORPUS, tmp_path) == (
-        "put it there, or unset RELVIZ_DATA and run `relviz data fetch aev`"
+    other = tmp_path / "a copy"
+    assert store.remedy(aev.CORPUS, other) == (
+        f"put it there, or run `relviz data fetch aev --folder '{other}'`"
     )

@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,8 +72,43 @@ def test_other_sessions_are_a_test_of_their_own(monkeypatch, tmp_path):
     assert names(data, data.tests[sets.ACROSS]) == {"1-11-0000"}
     per_speaker = Counter(name[0] for name in names(data, data.train))
     assert per_speaker == {"1": 6, "2": 6}
-    with pytest.raises(CorpusError, match="transcript"):
+    with pytest.raises(CorpusError, match=r"^No utterance has a transcript: choose parts"):
         sets.phones(cache=tmp_path)
+    # and where they have one, nobody says that they have none
+    texts = ("Twas brillig", "The slithy toves", "...", None)
+    said = [replace(each, text=texts[n % 4]) for n, each in enumerate(made)]
+    loaded = sets.corpora.SpeechCorpus(tuple(said), source)
+    monkeypatch.setattr(sets.corpora, "load", lambda name, parts, root: loaded)
+    with pytest.raises(CorpusError) as refused:
+        sets.phones(cache=tmp_path)
+    assert str(refused.value) == (
+        "None of the 18 utterances can be aligned (4 no words, 4 no transcript, 10 with words that "
+        "are not in the dictionary (brillig, slithy, toves)): give a dictionary that has "
+        "their words."
+    )
+
+
+def test_what_is_left_out_is_said_before_training(alone, monkeypatch, tmp_path, capsys):
+    spoken = sets.corpora.spoken()
+    texts = {1: "Jabberwock", 4: None}
+    said = [replace(each, spoken=None) for each in spoken]
+    said = [replace(each, text=texts.get(n, each.text)) for n, each in enumerate(said)]
+    monkeypatch.setattr(sets.corpora, "spoken", lambda: tuple(said))
+    seen = {}
+
+    def train(recipe, data, out, minutes, device, **options):
+        seen.update(data.about["skipped"], printed=capsys.readouterr().err)
+        return {}
+
+    monkeypatch.setattr("relviz.cli.train.training.train", train)
+    line = ["train", "phones", "--corpus", "synthetic", "--out", str(tmp_path / "run")]
+    assert cli.main(line) == 0
+    left = "Left out: 1 no transcript, 1 with words that are not in the dictionary (jabberwock).\n"
+    assert seen["printed"].endswith(left)
+    own = tmp_path / "own.dict"
+    own.write_text("JABBERWOCK  G OW1 N AW1\n")
+    assert cli.main([*line, "--dictionary", str(own)]) == 0
+    assert seen["printed"].endswith("Left out: 1 no transcript.\n")
 
 
 def test_refusals(tmp_path):
