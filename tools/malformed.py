@@ -32,6 +32,7 @@ import tempfile
 import threading
 import traceback
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -148,7 +149,8 @@ def whole(kind: str, rng: random.Random) -> tuple[dict[str, bytes], str]:
     if kind == "weights":
         return {"model.safetensors": weights()}, "model.safetensors"
     if kind == "archives":
-        return {"train-clean-5.tar.gz": archive(dict(LISTED))}, "train-clean-5.tar.gz"
+        name = rng.choice(["corpus.tar.gz", "corpus.tar.gz", "corpus.zip"])
+        return {name: zipped() if name.endswith("zip") else archive(dict(LISTED))}, name
     if kind == "tables":
         found = {
             f"{'men' if name[0] == 'm' else 'women'}/{name}ah.wav": sound("wav")
@@ -163,8 +165,10 @@ def whole(kind: str, rng: random.Random) -> tuple[dict[str, bytes], str]:
         f"{libri}.trans.txt": TRANSCRIPT.encode(),
         f"{libri}-0000.flac": sound("flac"),
         f"{libri}-0001.flac": sound("flac"),
+        "own.dict": b";;; mine\nBORO  B ER1 OW0\nBORO(2)  B AH1 R OW0 # rare\nABBEY  AE1 B IY0\n",
     }
-    return found, rng.choice([f"{timit}.PHN"] * 3 + [f"{libri}.trans.txt"] * 2 + [f"{timit}.TXT"])
+    often = [f"{timit}.PHN"] * 3 + [f"{libri}.trans.txt"] * 2
+    return found, rng.choice([*often, f"{timit}.TXT", "own.dict"])
 
 
 def archive(files: dict[str, bytes], *extra: bytes) -> bytes:
@@ -177,6 +181,16 @@ def archive(files: dict[str, bytes], *extra: bytes) -> bytes:
     return gzip.compress(data + bytes(1024), 1, mtime=0)
 
 
+@cache
+def zipped() -> bytes:
+    """A zip archive with the top folder LibriSpeech."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in {"LICENSE.TXT": b"CC BY 4.0", **LISTED}.items():
+            made.writestr(zipfile.ZipInfo(f"LibriSpeech/{name}"), content)
+    return buffer.getvalue()
+
+
 # ----------------------------------------------------------------------------------- damage
 
 
@@ -185,6 +199,8 @@ def damage(data: bytes, kind: str, name: str, rng: random.Random) -> tuple[bytes
     ways: list[Callable[[bytes, random.Random], bytes]] = [cut, flip, overwrite, claim, splice]
     if kind == "weights":
         ways += [field] * 8 + [weight]
+    elif name.endswith(".zip"):
+        ways += [directory] * 6
     elif kind == "archives":
         ways += [member] * 6
     elif not name.endswith((".wav", ".WAV")) and kind in ("tables", "annotations"):
@@ -348,6 +364,18 @@ def member(data: bytes, rng: random.Random) -> bytes:
     return archive(files, head * many + behind) if rng.random() < 0.7 else archive(files, head)
 
 
+def directory(data: bytes, rng: random.Random) -> bytes:
+    """A field in a head of a zip archive, of a member or of the list at its end."""
+    marks = (b"PK\x01\x02", b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06")
+    changed, mark = bytearray(data), rng.choice(marks)
+    places = [at for at in range(len(data)) if data.startswith(mark, at)]
+    at = rng.choice(places) + rng.randrange(4, 22 if mark == marks[-1] else 46)
+    number = rng.choice([0, 1, 8, 12, 14, 99, 0xFFFF, 0xFFFFFFFF, 0x7FFFFFFF, rng.getrandbits(32)])
+    size = rng.choice([2, 4])
+    changed[at : at + size] = (number % (1 << 8 * size)).to_bytes(size, "little")
+    return bytes(changed)
+
+
 # ---------------------------------------------------------------------------------- readers
 
 
@@ -371,13 +399,15 @@ def read_sound(folder: Path, name: str, how: str) -> None:
 
 
 def read_annotations(folder: Path, name: str, how: str) -> None:
-    """Both corpora, and when their phones are spoken."""
-    from relviz.corpora import librispeech, timit
+    """Two corpora, when their phones are spoken, and a dictionary of one's own."""
+    from relviz.corpora import PHONES, librispeech, pronunciations, timit
 
     for each in timit.utterances(folder).utterances:
         spans = timit.alignment(each)
         sure(all(a.end <= b.start for a, b in pairwise(spans)), "order")
         sure(0 <= spans[0].start and abs(spans[-1].end - 1) <= 0.5, "ends elsewhere")
+    for ways in pronunciations.read(folder / "own.dict").values():
+        sure(all(set(way.split()) <= set(PHONES) for way in ways), "phones")
     for each in librispeech.utterances(("dev-clean",), folder).utterances:
         sure(each.text is None or each.text.strip(), "an empty text")
 
@@ -416,7 +446,8 @@ def read_archives(folder: Path, name: str, how: str) -> None:
     from relviz.corpora import librispeech, store
 
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in LISTED.items()}
-    corpus = replace(librispeech.CORPUS, addresses={".tar.gz": address(folder)}, most=20_000_000)
+    here = {".tar.gz": address(folder)}
+    corpus = replace(librispeech.CORPUS, addresses=here, archive=name, most=20_000_000)
     there = folder / "cache" / "LibriSpeech"
     there.parent.mkdir()
     with mock.patch.multiple(store, checksums=lambda _: digests, _RETRIES=0):

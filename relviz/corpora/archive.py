@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import shutil
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -259,7 +261,12 @@ def unzip(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARGE
                 with archive.open(member) as content:
                     _unpack(content, folder / name, listed[name], member.filename)
                 found.add(name)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+    except ArchiveError:
+        raise
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, struct.error, *_BROKEN) as error:
+        # a place before the archive's beginning is an invalid argument of the disk's
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
         raise ArchiveError(f"is no whole zip archive ({error})") from error
     absent = [name for name in listed if name not in found]
     if absent:

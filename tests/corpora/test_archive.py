@@ -5,6 +5,7 @@ import hashlib
 import os
 import tarfile
 import tracemalloc
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relviz.corpora import archive
-from relviz.corpora.archive import ArchiveError, unpack
+from relviz.corpora.archive import ArchiveError, unpack, unzip
 
 CONTENT = os.urandom(3000)
 LISTED = {"a/x.flac": hashlib.sha256(CONTENT).hexdigest()}
@@ -144,3 +145,14 @@ def test_a_few_bytes_changed_are_read_right_or_refused(tmp_path: Path, data: st.
         assert True  # the one thing that it may raise
     else:
         assert (tmp_path / "to/a/x.flac").read_bytes() == CONTENT
+
+
+def test_a_zip_archive_whose_list_points_before_its_beginning(tmp_path: Path) -> None:
+    """Which is no fault of the disk: the download may not stay, or it stops every later one."""
+    path = tmp_path / "stranger.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("top/a/x.flac", CONTENT)
+    unzip(path, tmp_path / "to", LISTED)
+    path.write_bytes(path.read_bytes()[300:])
+    with pytest.raises(ArchiveError, match=r"^is no whole zip archive \("):
+        unzip(path, tmp_path / "to", LISTED)
