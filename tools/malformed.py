@@ -401,6 +401,7 @@ def read_sound(folder: Path, name: str, how: str) -> None:
 def read_annotations(folder: Path, name: str, how: str) -> None:
     """Two corpora, when their phones are spoken, and a dictionary of one's own."""
     from relviz.corpora import PHONES, librispeech, pronunciations, timit
+    from relviz.corpora.check import check
 
     for each in timit.utterances(folder).utterances:
         spans = timit.alignment(each)
@@ -410,6 +411,10 @@ def read_annotations(folder: Path, name: str, how: str) -> None:
         sure(all(set(way.split()) <= set(PHONES) for way in ways), "phones")
     for each in librispeech.utterances(("dev-clean",), folder).utterances:
         sure(each.text is None or each.text.strip(), "an empty text")
+    for corpus, part in (("timit", "train"), ("mini-librispeech", "dev-clean")):
+        said = check(corpus, [part], folder, jobs=1)
+        sure(all(line.isprintable() for line in said.lines()), "a list that is not text")
+        sure(said.usable, "checked as wrong, and read")
 
 
 def read_weights(folder: Path, name: str, how: str) -> None:
@@ -429,9 +434,12 @@ def read_weights(folder: Path, name: str, how: str) -> None:
 
 
 def read_tables(folder: Path, name: str, how: str) -> None:
-    """Vowels with numbers that vowels can have."""
+    """Vowels with numbers that vowels can have, and what checking them says."""
     from relviz import corpora
+    from relviz.corpora.check import check
 
+    said = check("aev", root=folder, jobs=1)
+    sure(all(line.isprintable() for line in said.lines()), "a list that is not text")
     corpus = corpora.vowels("ah", root=folder)
     sure(len(corpus.tokens) == 4, f"{len(corpus.tokens)} tokens")
     for token in corpus.tokens:
@@ -439,6 +447,7 @@ def read_tables(folder: Path, name: str, how: str) -> None:
         sure(all(0 < each <= 8000 for each in hertz), f"{hertz} Hz")
         sure(0 <= token.start <= token.steady <= token.end, "times")
         sure(token.end <= len(token.wave()) / 16000, "ends after its recording")
+    sure(not any(each.wrong for each in said.recordings), "checked as wrong, and read")
 
 
 def read_archives(folder: Path, name: str, how: str) -> None:
