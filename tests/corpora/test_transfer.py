@@ -121,7 +121,7 @@ WAYS: dict[str, tuple[Act, str]] = {
     ),
     "a login page": (
         lambda c, _: c.sendall(head("Content-Type: text/html") + PAGE),
-        "sends a web page in the file's place",
+        "sends a web page for the file, such as a network's login",
     ),
     "a login page elsewhere": (
         lambda c, asked: c.sendall(
@@ -129,7 +129,7 @@ WAYS: dict[str, tuple[Act, str]] = {
             if asked.startswith("GET /login")
             else head("Location: /login", status="302 Found")
         ),
-        "sends a web page in the file's place",
+        "sends a web page for the file, such as a network's login",
     ),
 }
 
