@@ -112,7 +112,7 @@ lock: $(INSTALLED) ## write the locks and environment.yml; UPGRADE=1 chooses all
 audit: ## ask whether weaknesses are known of the locked versions (needs the internet)
 	test -x _build/audit/bin/python || $(PYTHON) -m venv _build/audit
 	_build/audit/bin/python $(LOCKED) tools/requirements/audit.txt
-	_build/audit/bin/pip-audit --progress-spinner off --disable-pip \
+	_build/audit/bin/pip-audit --strict --progress-spinner off --disable-pip \
 	  $(addprefix -r ,constraints.txt constraints-torch.txt $(wildcard tools/requirements/*.txt))
 
 .PHONY: clean
