@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from relviz._errors import RelvizError
 from relviz._headers import header
+from relviz._text import printable
 
 __all__ = [
     "CANCELLED",
@@ -222,14 +223,14 @@ def shown(path: str | Path) -> str:
     Returns
     -------
     str
-        Bytes that are no UTF-8 appear as \\xNN.
+        Bytes that are no UTF-8, and characters that are not visible, appear as \\xNN.
 
     Examples
     --------
     >>> print(shown(b"caf\xe9.wav".decode("utf-8", "surrogateescape")))
     caf\xe9.wav
     """
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return printable(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
 def _decoded(path: Path, name: str) -> tuple[NDArray[np.float32], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -9,7 +10,130 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["replacing", "sweep", "write_text"]
+from filelock import FileLock, Timeout
+
+from relviz._errors import RelvizError, WriteError
+
+__all__ = ["alone", "folder", "remove", "replacing", "sweep", "write_text"]
+
+_LOCK = ".lock"
+
+_UNWRITABLE = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EEXIST,
+    errno.EFBIG,
+    errno.EINVAL,
+    errno.EIO,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ESTALE,
+}
+"""What a file system says when it takes no file; the network's errors, say, are not among them."""
+
+
+def folder(path: Path | str) -> Path:
+    """Return a folder, made with all above it if it is not there.
+
+    Parameters
+    ----------
+    path : Path or str
+        ``~`` is the user's home.
+
+    Returns
+    -------
+    Path
+        It, expanded.
+
+    Raises
+    ------
+    WriteError
+        Where none can be made.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder(Path(tempfile.mkdtemp()) / "runs" / "first").is_dir()
+    True
+    """
+    path = Path(path).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return path
+
+
+def remove(path: Path | str) -> None:
+    """Remove a file, if it is there.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file.
+
+    Raises
+    ------
+    WriteError
+        Where its folder keeps what it has.
+
+    Examples
+    --------
+    >>> remove("nowhere.txt")
+    """
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(Path(path), error) from error
+
+
+@contextmanager
+def alone(folder: Path | str, busy: str | None = None) -> Iterator[None]:
+    """Keep a folder to this thread while the block lasts, and no longer than this process lives.
+
+    The thread that has it may take it again.
+
+    Parameters
+    ----------
+    folder : Path or str
+        It must be there.
+    busy : str, optional
+        The sentence with which another process' folder is refused; default, it is waited for.
+
+    Raises
+    ------
+    WriteError
+        Where somebody else has it, or nothing can be written.
+
+    Yields
+    ------
+    None
+        With the folder to itself.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> with alone(folder, "Somebody else writes there: wait."):
+    ...     write_text(Path(folder) / "note.txt", "mine")
+    """
+    lock = FileLock(Path(folder) / _LOCK, is_singleton=True)
+    try:
+        lock.acquire(timeout=-1 if busy is None else 0)
+    except Timeout as error:
+        raise WriteError(busy) from error
+    except OSError as error:
+        raise _unwritable(Path(folder), error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -23,6 +147,11 @@ def replacing(path: Path | str) -> Iterator[Path]:
     ----------
     path : Path or str
         The file to write or to replace. Its folder must be there.
+
+    Raises
+    ------
+    WriteError
+        Where the file cannot be written: a full disk, a folder that has gone or takes no files.
 
     Yields
     ------
@@ -53,8 +182,26 @@ def replacing(path: Path | str) -> Iterator[Path]:
         with draft.open("rb+") as file:
             os.fsync(file.fileno())
         draft.replace(path)
+    except OSError as error:
+        ours = error.filename is None or Path(error.filename) in (draft, path)
+        unwritten = error.errno == errno.ENOENT and draft.parent.is_dir()  # the block's own fault
+        if isinstance(error, RelvizError) or error.errno not in _UNWRITABLE:
+            raise
+        if unwritten or not ours:
+            raise
+        raise _unwritable(path, error) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: OSError) -> WriteError:
+    reason = (error.strerror or str(error)).lower()
+    if error.errno == errno.ENOENT:
+        reason = f"{path.parent} is not there"
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    way = "make room and run this again" if full else "choose another place"
+    return WriteError(f"{path} cannot be written ({reason}): {way}.")
 
 
 def write_text(path: Path | str, text: str) -> None:

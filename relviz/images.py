@@ -445,7 +445,7 @@ def vgg16(path: str | Path | None = None, download: bool = False) -> VGG16:
     if file is None and download:
         from relviz.corpora import store
 
-        file = store.retrieve(VGG16_URL, VGG16_SHA256)
+        file = store.retrieve(VGG16_URL, VGG16_SHA256, most=600_000_000)
     if file is None or not file.is_file():
         place = "neither the user's cache nor torch.hub's" if file is None else str(file)
         raise MissingFileError(

@@ -92,6 +92,14 @@ class Architecture:
     window: int
     pool: int = 3
 
+    def __post_init__(self) -> None:
+        for name, value in (("hidden", self.hidden), ("window", self.window), ("pool", self.pool)):
+            _whole(name, value)
+        for conv in self.convs:
+            _whole("filters", conv.filters)
+            _whole("kernel_size", conv.kernel_size)
+            _whole("stride", conv.stride)
+
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Architecture:
         """Make an architecture of what `dataclasses.asdict` made of one, through JSON or not.
@@ -114,6 +122,11 @@ class Architecture:
         """
         convs = tuple(Conv(**conv) for conv in fields["convs"])
         return cls(**{**fields, "convs": convs})
+
+
+def _whole(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ParameterError(f"{name} is {value!r}: give a whole number of 1 or more.")
 
 
 PHONE_CNN = Architecture(

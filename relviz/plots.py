@@ -2,9 +2,10 @@
 
 Each function draws into `ax`, or into a new figure if that is None, and returns the `Axes`, so
 that labels, limits and titles stay yours. Decibels are a scale of an axis: 20 log10 of what is
-given, relative to its maximum. `style` sets one look for all figures: colours that differ for
-colour-blind readers and in grey (Okabe and Ito, https://jfly.uni-koeln.de/color), and letters that
-can still be read when a figure is as narrow as a phone.
+given, relative to its maximum. Names (in legends, at ticks, of players) are shown as they stand,
+dollars too; labels of axes may hold mathematics. `style` sets one look for all figures: colours
+that differ for colour-blind readers and in grey (Okabe and Ito, https://jfly.uni-koeln.de/color),
+and letters that can still be read when a figure is as narrow as a phone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from relviz._extras import require
+from relviz._text import drawn, printable
 
 require("matplotlib")
 
@@ -131,7 +133,7 @@ def waveform(
     'Amplitude'
     """
     axes, y = _axes(ax), np.asarray(samples)
-    axes.plot(start + np.arange(len(y)) / sample_rate, y, label=label, linewidth=0.9)
+    axes.plot(start + np.arange(len(y)) / sample_rate, y, label=_named(label), linewidth=0.9)
     axes.set(xlabel="Time (s)", ylabel=ylabel)
     axes.margins(x=0)
     return axes
@@ -245,7 +247,7 @@ def spectrum(
     array([  0., -20., -60.])
     """
     axes = _axes(ax)
-    axes.plot(_kilo(frequencies), _decibels(magnitude, floor), label=label)
+    axes.plot(_kilo(frequencies), _decibels(magnitude, floor), label=_named(label))
     axes.set(xlabel="Frequency (kHz)", ylabel="Magnitude (dB)")
     axes.margins(x=0)
     return axes
@@ -310,7 +312,7 @@ def spectral_map(
         shading="nearest",
         rasterized=True,
     )
-    axes.figure.colorbar(mesh, ax=axes, label=label, pad=0.02)
+    axes.figure.colorbar(mesh, ax=axes, label=drawn(label), pad=0.02)
     axes.set(xlabel="Time (s)", ylabel="Frequency (kHz)")
     if highest is not None:
         axes.set_ylim(0.0, highest / 1000)
@@ -360,7 +362,7 @@ def stems(
     """
     axes, y = _axes(ax), np.asarray(values)
     bins = np.arange(len(y)) + offset
-    (heads,) = axes.plot(bins, y, linestyle="", marker=marker, label=label)
+    (heads,) = axes.plot(bins, y, linestyle="", marker=marker, label=_named(label))
     axes.vlines(bins, 0, y, colors=heads.get_color(), linewidth=1.2)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.autoscale(axis="y")  # over an earlier series too, whose limit is fixed below
@@ -407,7 +409,9 @@ def points(
     """
     axes, y = _axes(ax), np.asarray(values)
     x = np.repeat(_kilo(frequencies), y.shape[1])
-    axes.plot(x, y.ravel(), linestyle="", marker=".", markersize=2.5, alpha=0.5, label=label)
+    axes.plot(
+        x, y.ravel(), linestyle="", marker=".", markersize=2.5, alpha=0.5, label=_named(label)
+    )
     axes.set(xlabel="Frequency (kHz)", ylabel=ylabel)
     return axes
 
@@ -462,9 +466,11 @@ def accuracies(
     axes, x = _axes(ax), 100 * np.asarray(accuracy, dtype=np.float64)
     rows = np.arange(len(names)) + offset
     bars = np.abs(100 * np.array([low, high], dtype=np.float64) - x)
-    axes.errorbar(x, rows, xerr=bars, linestyle="", marker=marker, markersize=5, label=label)
+    axes.errorbar(
+        x, rows, xerr=bars, linestyle="", marker=marker, markersize=5, label=_named(label)
+    )
     axes.set(xlabel="Right (%)", xlim=(-3, 103), ylim=(len(names) - 0.5, -0.5))
-    axes.set_yticks(np.arange(len(names)), names)
+    axes.set_yticks(np.arange(len(names)), [drawn(name) for name in names])
     axes.grid(axis="x", color="0.9")
     axes.set_axisbelow(True)
     return axes
@@ -513,8 +519,9 @@ def shares(
         if share >= 0.005:  # not NaN, and not what would read 0
             colour = "white" if share > 0.45 else "black"
             axes.text(j, i, f"{100 * share:.0f}", ha="center", va="center", color=colour)
-    axes.set_xticks(range(len(columns)), columns, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(rows)), rows)
+    across, down = ([drawn(name) for name in names] for names in (columns, rows))
+    axes.set_xticks(range(len(columns)), across, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(rows)), down)
     axes.tick_params(length=0)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     return axes
@@ -596,9 +603,14 @@ def player(samples: ArrayLike, sample_rate: float, label: str, *, rms: float = 0
     wave = np.asarray(samples, dtype=np.float64)
     loud = wave * rms / (np.sqrt(np.mean(wave**2)) or 1.0)
     sound = Audio(np.clip(loud, -1, 1), rate=round(sample_rate), normalize=False)
-    name = escape(label, quote=True)
+    name = escape(printable(label), quote=True)
     element = sound._repr_html_().replace("<audio ", f'<audio aria-label="{name}" ', 1)
     return HTML(f"<p><strong>{name}</strong></p>{element}")
+
+
+def _named(label: str | None) -> str | None:
+    """A legend's word: names may come from files, and their dollars begin no formula."""
+    return None if label is None else drawn(label)
 
 
 def _axes(ax: Axes | None) -> Axes:

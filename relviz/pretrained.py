@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +10,10 @@ from typing import Any
 import safetensors
 import torch
 
+from relviz import _cards
 from relviz._errors import MissingFileError, ParameterError
-from relviz.audio import SAMPLE_RATE
+from relviz._text import code, markdown
+from relviz.audio import SAMPLE_RATE, shown
 from relviz.networks import Architecture, RawWaveformCNN
 from relviz.signals import Normalise
 
@@ -120,7 +121,8 @@ def load(network: str | Path = "phones") -> TrainedCNN:
     Raises
     ------
     ParameterError
-        For a file that is not one of relviz's.
+        Naming file and field, for what is no network of relviz's: its header is checked before
+        anything is made of it, and its weights must be finite.
     MissingFileError
         If there is none.
 
@@ -135,19 +137,18 @@ def load(network: str | Path = "phones") -> TrainedCNN:
     """
     path = _path(network)
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            fields = _fields(file)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        metadata = _metadata(fields)
-        architecture = Architecture.from_dict(fields["architecture"])
+        architecture, fields = _cards.contents(path)
         with torch.random.fork_rng(devices=[]):  # the weights it is born with are thrown away
-            net = TrainedCNN(architecture, metadata)
-        net.load_state_dict(tensors)
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ParameterError(
-            f"{path} holds no network of relviz's ({type(error).__name__}): name a file that "
-            "`relviz train` wrote."
-        ) from error
+            net = TrainedCNN(architecture, _metadata(fields))
+        with safetensors.safe_open(path, framework="pt") as file:
+            net.load_state_dict({name: file.get_tensor(name) for name in net.state_dict()})
+        for name, weight in net.named_parameters():
+            if not torch.isfinite(weight).all():
+                raise _cards.CardError(f"{name} has weights that are NaN or infinite")
+    except _cards.CardError as reason:
+        raise _refusal(path, str(reason)) from reason
+    except safetensors.SafetensorError as error:
+        raise _refusal(path, str(error).rstrip(".")) from error
     return net.eval()
 
 
@@ -192,14 +193,17 @@ def _path(network: str | Path) -> Path:
     path = path / MODEL if path.is_dir() else path
     if not path.is_file():
         raise MissingFileError(
-            f"{path} is not there: name a .safetensors file, a run's folder, or one of "
+            f"{shown(path)} is not there: name a .safetensors file, a run's folder, or one of "
             f"{', '.join(names)}."
         )
     return path
 
 
-def _fields(file: Any) -> dict[str, Any]:
-    return {name: json.loads(text) for name, text in (file.metadata() or {}).items()}
+def _refusal(path: Path, reason: str) -> ParameterError:
+    return ParameterError(
+        f"{shown(path)} holds no network of relviz's ({reason}): name a file that `relviz train` "
+        "wrote."
+    )
 
 
 def _metadata(fields: Mapping[str, Any]) -> Metadata:
@@ -218,7 +222,8 @@ def card(network: str | Path = "phones") -> str:
     Returns
     -------
     str
-        A table of two columns.
+        A table of two columns. What it quotes of the file is text: no mark, tag or link of it is
+        one.
 
     Raises
     ------
@@ -247,7 +252,7 @@ def card(network: str | Path = "phones") -> str:
     texts = _TEXTS["shuffled" if shuffled else metadata.study]
     parameters = f"{sum(each.numel() for each in net.parameters()):,}".replace(",", " ")
     rows = {
-        "Load": f"`relviz.load({str(network)!r})`",
+        "Load": code(f"relviz.load({str(network)!r})"),
         "Network": f"{texts['what']} {len(metadata.classes)} classes, {parameters} parameters, "
         f"{path.stat().st_size / 1e6:.1f} MB. Windows are normalised per {metadata.normalise}.",
         "Data": _data(metadata.about),
@@ -291,19 +296,21 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
 
 def _data(about: Mapping[str, Any]) -> str:
     groups = [
-        f"{name}: {group['utterances']} utterances of {len(group['speakers'])} speakers"
-        + (f" ({', '.join(group['speakers'])})" if len(group["speakers"]) <= 6 else "")
+        f"{markdown(name)}: {group['utterances']} utterances of {len(group['speakers'])} speakers"
+        + (f" ({markdown(', '.join(group['speakers']))})" if len(group["speakers"]) <= 6 else "")
         for name, group in about.items()
         if isinstance(group, Mapping) and "utterances" in group
     ]
-    return "<br>".join([about["recordings"], *groups, f"Rule: {about['rule']}."])
+    recordings = markdown(about.get("recordings", "not said"))
+    rule = [f"Rule: {markdown(about['rule'])}."] if "rule" in about else []
+    return "<br>".join([recordings, *groups, *rule])
 
 
 def _training(metadata: Metadata) -> str:
     training = metadata.scores.get("training", {})
-    text = f"seed {metadata.recipe['seed']}"
+    text = f"seed {metadata.recipe.get('seed', 'unknown')}"
     if "command" in metadata.about:
-        text += f": `{metadata.about['command']}`"
+        text += f": {code(metadata.about['command'])}"
     if training:
         text += (
             f"; best of the validations after {training['best_step']:.0f} of "
@@ -315,12 +322,16 @@ def _training(metadata: Metadata) -> str:
 
 def _scores(scores: Mapping[str, Any]) -> list[str]:
     return [
-        f"{test}: {name.replace('_', ' ')} {100 * score['value']:.1f} % "
+        f"{markdown(_measure(test, name))} {100 * score['value']:.1f} % "
         f"[{100 * score['low']:.1f}, {100 * score['high']:.1f}], {score['trials']} utterances"
         for test, values in scores.items()
         for name, score in values.items()
         if isinstance(score, Mapping) and "trials" in score
     ]
+
+
+def _measure(test: str, name: str) -> str:
+    return f"{test}: {name.replace('_', ' ')}"
 
 
 def _spread(network: str | Path) -> str:
@@ -331,13 +342,11 @@ def _spread(network: str | Path) -> str:
         return ""
     found: dict[str, list[float]] = {}
     for seed in seeds:
-        with safetensors.safe_open(_path(seed), framework="pt") as file:
-            scores = _metadata(_fields(file)).scores
+        scores = _cards.contents(_path(seed)).fields["scores"]
         for test, values in scores.items():
             for measure, score in values.items():
                 if isinstance(score, Mapping) and "trials" in score:
-                    label = f"{test}: {measure.replace('_', ' ')}"
-                    found.setdefault(label, []).append(100 * score["value"])
+                    found.setdefault(_measure(test, measure), []).append(100 * score["value"])
     return f"over the {len(seeds)} seeds:<br>" + "<br>".join(
         f"{label} {min(values):.1f} to {max(values):.1f} %" for label, values in found.items()
     )

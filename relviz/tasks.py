@@ -7,13 +7,19 @@ cluster which offers one can do the same.
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from relviz._errors import ParameterError
 from relviz._extras import require
 
-__all__ = ["run"]
+__all__ = ["MOST", "run"]
+
+MOST = 4
+"""Workers a core; more only take memory."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -56,12 +62,14 @@ def run(
     -------
     iterator
         The results, in the order of the tasks, as they come. The work begins when the first is
-        asked for. Whatever ends the iteration, Ctrl-C or an exception among it, ends the workers.
+        asked for. Whatever ends the iteration, Ctrl-C or an exception among it, ends the workers;
+        and they end by themselves when this process is no more.
 
     Raises
     ------
     ParameterError
-        For 0 jobs. What the function raises comes out where its result would have.
+        For 0 jobs, or more than `MOST` a core. What the function raises comes out where its result
+        would have.
 
     Examples
     --------
@@ -70,6 +78,12 @@ def run(
     """
     if jobs == 0:
         raise ParameterError("jobs is 0: give 1 for this process alone, or -1 for one a core.")
+    cores = os.cpu_count() or 1
+    if jobs > MOST * cores:
+        raise ParameterError(
+            f"jobs is {jobs} and this machine has {cores} cores: give at most {MOST * cores}, or "
+            "-1 for one a core."
+        )
     require("joblib")
     import joblib
 
@@ -85,12 +99,25 @@ def _in_workers(
     from joblib.externals.loky import ProcessPoolExecutor
 
     # a pool of its own: joblib shares one, and takes the next user's memory for a leak of ours
-    pool = ProcessPoolExecutor(workers, env=_ONE_THREAD)
+    pool = ProcessPoolExecutor(
+        workers, env=_ONE_THREAD, initializer=_end_with, initargs=(os.getpid(),)
+    )
     try:
         for job in [pool.submit(function, task) for task in todo]:
             yield job.result()
     finally:
         pool.shutdown(wait=True, kill_workers=True)
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when its parent has ended, be it by SIGKILL: nobody hears its results."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _shown(results: Iterator[Result], total: int, title: str, unit: str) -> Iterator[Result]:

@@ -12,6 +12,7 @@ ROOT = Path(relviz.__file__).parent
 
 ROOMS = (
     *(
+        "_text",
         "_errors",
         "_extras",
         "_headers",
@@ -24,7 +25,7 @@ ROOMS = (
         "_guard",
     ),
     *("_targets", "_rectifiers", "backprop", "attributions"),
-    *("signals", "spectral", "filters", "acoustics", "controls", "pretrained", "export"),
+    *("signals", "spectral", "filters", "acoustics", "controls", "_cards", "pretrained", "export"),
     *("corpora", "images", "training", "studies", "plots", "explain", "widgets", "cli"),
 )
 """Ground floor first: a room may import those before it, and its own modules."""

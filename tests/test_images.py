@@ -376,7 +376,7 @@ def test_vgg16_download_checks_the_digest(empty_caches, monkeypatch, vgg_file):
     source.write_bytes(vgg_file.read_bytes())
     fetch = pooch.retrieve
 
-    def offline(url, known_hash, fname, path):
+    def offline(url, known_hash, fname, path, downloader):
         assert url == images.VGG16_URL and fname == "vgg16-397923af.pth"
         copy = lambda url, file, pooch: open(file, "wb").write(source.read_bytes())  # noqa: E731, SIM115
         return fetch(url, known_hash, fname, path, downloader=copy)

@@ -240,3 +240,29 @@ def test_shares_prints_percent_and_leaves_out_what_is_not_there(ax):
     (image,) = ax.images
     np.testing.assert_array_equal(image.get_array()[:2], np.array(table)[:2])
     assert image.get_clim() == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("name", ["$x^2$", "$\\frac{1}{0$", "a $5 b"])
+def test_names_are_drawn_as_they_stand(ax, name):
+    """A class or speaker whose name matplotlib would set as a formula, or die of."""
+    plots.waveform([0.0, 1.0], 16000, ax, label=name)
+    plots.spectrum([0, 1], [1, 1], ax, label=name)
+    plots.stems([1.0], ax, label=name)
+    plots.points([0], np.ones((1, 1)), ax, label=name)
+    legend = ax.legend()
+    table = plots.shares([[1.0]], [name], [name])
+    rows = plots.accuracies([name], [0.5], [0.4], [0.6], label=name)
+    texts = [*legend.get_texts(), *table.get_xticklabels(), *table.get_yticklabels()]
+    texts += [*rows.get_yticklabels(), *rows.legend().get_texts()]
+    assert len(texts) == 8
+    for text in texts:
+        seen, mathematics = text._preprocess_math(text.get_text())
+        assert (seen.replace("\\$", "$"), bool(mathematics)) == (name, False)
+    for axes in (ax, table, rows):
+        axes.figure.savefig(io.BytesIO(), format="png")
+
+
+def test_a_players_name_is_text():
+    said = plots.player(np.zeros(160), 16000, '"><img src=x onerror=alert(1)>\x1b').data
+    assert re.findall(r"<(\w+)", said) == ["p", "strong", "audio", "source"]
+    assert said.count("onerror") == 2 and "\x1b" not in said

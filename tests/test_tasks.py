@@ -1,10 +1,12 @@
 """relviz.tasks: the built-in map, whoever does the work."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +63,13 @@ def test_refuses_no_jobs():
     assert str(caught.value) == "jobs is 0: give 1 for this process alone, or -1 for one a core."
 
 
+def test_refuses_more_workers_than_help():
+    most = tasks.MOST * os.cpu_count()
+    assert list(tasks.run(abs, [-1], jobs=most)) == [1]
+    with pytest.raises(ParameterError, match=f"this machine has .* cores: give at most {most}, or"):
+        tasks.run(abs, range(10), jobs=100_000)
+
+
 STOPPED = """
 import os, signal, sys, time
 from relviz import tasks
@@ -88,6 +97,49 @@ def test_ctrl_c_ends_the_workers():
     assert said == "stopped" and done.stderr == ""
     with pytest.raises(ProcessLookupError):
         os.kill(int(process), 0)
+
+
+ORPHANS = """
+import os, sys, time
+from relviz import tasks
+
+def work(task):
+    if task > 1:
+        time.sleep(600)
+    time.sleep(0.3)
+    return os.getpid()
+
+for process in tasks.run(work, range(6), jobs=2):
+    print(process, flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_workers_end_with_their_parent(number):
+    """However it ends: nobody else would end them."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", ORPHANS], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    workers = {int(parent.stdout.readline()) for _ in range(2)}
+    parent.send_signal(number)
+    parent.wait(60)
+    limit = time.monotonic() + 60
+    while alive := [worker for worker in workers if is_alive(worker)]:
+        assert time.monotonic() < limit, alive
+        time.sleep(0.05)
+
+
+def is_alive(process):
+    """Whether it runs; what has ended may wait for somebody to take note of it."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    try:
+        return " Z " not in Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return True
 
 
 def test_giving_up_ends_the_workers():

@@ -12,10 +12,14 @@ boxes even into pipes and has neither examples below the options nor `--version`
 from __future__ import annotations
 
 import re
+import signal
 import sys
 import textwrap
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import zip_longest
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
@@ -280,7 +284,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         The exit status: 0; 1 for a refusal, which is one sentence on stderr; 2 for a line that
-        cannot be read; 130 for Ctrl-C. A bug comes out as the exception that it is.
+        cannot be read; 130 for Ctrl-C, 143 for
+        SIGTERM, 129 for SIGHUP. A bug comes out as the exception that it is.
 
     Examples
     --------
@@ -291,7 +296,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
         command, bound, _ = app.parse_args(tokens)
-        command(*bound.args, **bound.kwargs)
+        with _stopped_softly():
+            command(*bound.args, **bound.kwargs)
     except CycloptsError as error:
         print(f"relviz: {_unread(error)}", file=sys.stderr)
         return 2
@@ -300,9 +306,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt as stop:
         print(f"relviz: {str(stop) or 'stopped.'}", file=sys.stderr)
-        return 130
+        return 128 + getattr(stop, "signal", signal.SIGINT)
     # a group alone, as in `relviz data`, is no command, though its page is what helps
     return 2 if command == app.help_print and not {"-h", "--help"} & set(tokens) else 0
+
+
+class _Stopped(KeyboardInterrupt):
+    """The end that a system or a closed terminal asks for, as if it were Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.signal = number
+
+
+@contextmanager
+def _stopped_softly() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a command as Ctrl-C does: drafts are removed, workers ended."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Stopped(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        if handler == signal.SIG_DFL:  # a handler of somebody's own stays, and so does nohup's
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _unread(error: CycloptsError) -> str:

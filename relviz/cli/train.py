@@ -89,7 +89,7 @@ class _Run:
     root: Annotated[Folder | None, Parameter(group=_RECORDINGS)] = None
     minutes: Annotated[
         float | None,
-        Parameter(metavar="N", group=(_RECIPE, _LENGTH), validator=Number(gt=0)),
+        Parameter(metavar="N", group=(_RECIPE, _LENGTH), validator=Number(gt=0, lt=1e6)),
     ] = None
     device: Annotated[str, Parameter(metavar="NAME", group=_MACHINE)] = "auto"
     cache: Annotated[Folder | None, Parameter(group=_MACHINE, show_default="user's cache")] = None

@@ -9,8 +9,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
+from relviz import audio
 from relviz.corpora import store, synthetic
 from relviz.corpora.corpus import Corpus, CorpusError, Source
 from relviz.corpora.tokens import TABLE2, VOWELS, Vowel, VowelCorpus, deviations
@@ -43,8 +46,10 @@ def vowels(
     Raises
     ------
     CorpusError
-        For an unknown vowel, for a recording or table that the folder lacks, and for what
-        `relviz.corpora.locate` raises.
+        For an unknown vowel, for a recording or table that the folder lacks, by file and line for
+        what a table cannot say, and for what `relviz.corpora.locate` raises.
+    AudioError
+        For a recording that is none.
 
     Notes
     -----
@@ -73,6 +78,7 @@ def vowels(
     absent = [token.path for token in tokens if token.path and not token.path.is_file()]
     if absent:
         raise CorpusError(_absent(source.folder, absent[0], len(absent)))
+    _check_lengths(tokens, source.folder)
     return VowelCorpus(tokens, source, deviations(everything))
 
 
@@ -114,6 +120,7 @@ CORPUS = Corpus(
     licence="(c) 1995 James Hillenbrand, distributed freely for research",
     load=vowels,
     size="22 MB",
+    most=1_000_000,
     addresses={
         ".wav": "https://raw.githubusercontent.com/fancompute/wavetorch/927ad02/data/vowels/",
         ".dat": "https://raw.githubusercontent.com/kleinschmidt/hdp-bayes-vowels/"
@@ -123,25 +130,35 @@ CORPUS = Corpus(
 """What the registry knows of it."""
 
 
+class _Row(NamedTuple):
+    """A line of a table: its number, and what stands behind the name."""
+
+    line: int
+    cells: tuple[float, ...]
+
+
 def _read_tables(folder: Path) -> tuple[Vowel, ...]:
     """Read vowdata.dat and timedata.dat: every adult token, by talker, then vowel.
 
     The steady state is the mean of the two judges' times. Whether recordings exist is not looked
-    at. Raises CorpusError for a missing table, a broken row, or a token without times.
+    at. Raises CorpusError for a missing table, a row that cannot be, or one that only one of the
+    tables has.
     """
-    measured = _read_table(folder / "vowdata.dat", 16)
-    timed = _read_table(folder / "timedata.dat", 5)
+    tables = folder / "vowdata.dat", folder / "timedata.dat"
+    measured, timed = _read_table(tables[0], 16), _read_table(tables[1], 5)
+    for path, has, lacks in ((tables[1], measured, timed), (tables[0], timed, measured)):
+        for name in sorted(has.keys() - lacks.keys()):
+            raise CorpusError(f"{path} has no row for {name}: {_whole(folder)}.")
+    for name, row in measured.items():
+        _check_measures(tables[0], name, row)
+    for name, row in timed.items():
+        _check_times(tables[1], name, row)
     tokens = []
     for name in sorted(measured):
         if name[0] not in "mw":  # boys and girls have no recordings here
             continue
-        if name not in timed:
-            raise CorpusError(
-                f"{folder / 'timedata.dat'} has no row for {name}: for the whole table, "
-                f"{store.remedy(CORPUS, folder)}."
-            )
-        f0, f1, f2, f3 = (hertz or math.nan for hertz in measured[name][1:5])
-        start, end, *judges = (milliseconds / 1000 for milliseconds in timed[name])
+        f0, f1, f2, f3 = (hertz or math.nan for hertz in measured[name].cells[1:5])
+        start, end, *judges = (milliseconds / 1000 for milliseconds in timed[name].cells)
         sex, group = ("M", "men") if name[0] == "m" else ("F", "women")
         tokens.append(
             Vowel(
@@ -162,29 +179,100 @@ def _read_tables(folder: Path) -> tuple[Vowel, ...]:
     return tuple(tokens)
 
 
-def _read_table(path: Path, columns: int) -> dict[str, tuple[float, ...]]:
-    """Read one of the database's .dat tables: token name -> the numbers after it, as they stand.
+def _read_table(path: Path, columns: int) -> dict[str, _Row]:
+    """Read one of the database's .dat tables: token name -> its line and the numbers after it.
 
-    Lines that do not begin with a token's name (the headers) are passed over.
-    Raises CorpusError for a missing table or a row without `columns` columns of numbers.
+    Lines before the first that begins with a token's name (the headers) are passed over.
+    Raises CorpusError for what is no table, a row without `columns` columns of numbers, and a name
+    that comes twice.
     """
     if not path.is_file():
         raise CorpusError(_absent(path.parent, path))
-    rows = {}
+    if path.stat().st_size > CORPUS.most:
+        raise CorpusError(
+            f"{path} has {path.stat().st_size} bytes, too many for this table: "
+            f"{store.remedy(CORPUS, path.parent)}."
+        )
+    rows: dict[str, _Row] = {}
     for number, line in enumerate(path.read_text(encoding="latin-1").splitlines(), 1):
         name, *cells = line.split() or [""]
-        if not re.fullmatch(r"[mwbg]\d\d[a-z]{2}", name):
+        known = re.fullmatch(r"[mwbg]\d\d[a-z]{2}", name)
+        if not known and (not rows or not name):
             continue
         try:
-            rows[name] = tuple(map(float, cells))
+            found = tuple(map(float, cells)) if known else ()
         except ValueError:
-            cells = []
-        if len(cells) != columns - 1:
+            found = ()
+        if len(found) != columns - 1:
             raise CorpusError(
-                f"{path}, line {number}, is not a name and {columns - 1} numbers: for the whole "
-                f"table, {store.remedy(CORPUS, path.parent)}."
+                f"{path}, line {number}, is not a name and {columns - 1} numbers: "
+                f"{_whole(path.parent)}."
             )
+        if name in rows:
+            raise _wrong(path, number, f"has {name} again, after line {rows[name].line}")
+        rows[name] = _Row(number, found)
+    if not rows:
+        raise CorpusError(f"{path} holds no row of a table: {store.remedy(CORPUS, path.parent)}.")
     return rows
+
+
+_HIGHEST = 8000
+"""Hz; half the rate of the recordings."""
+
+
+def _check_measures(path: Path, name: str, row: _Row) -> None:
+    """Refuse a duration that is none, and frequencies that no recording of 16 kHz can have."""
+    duration, _, *formants = row.cells
+    if not 0 < duration < _LONGEST:
+        raise _wrong(path, row.line, f"says that {name} lasts {duration:g} ms")
+    for hertz in row.cells[1:]:
+        if not 0 <= hertz <= _HIGHEST:
+            raise _wrong(path, row.line, f"says that {name} has {hertz:g} Hz")
+    measurable = [hertz for hertz in formants[:3] if hertz]
+    if any(one >= other for one, other in pairwise(measurable)):
+        rising = ", ".join(f"{hertz:g}" for hertz in measurable)
+        raise _wrong(path, row.line, f"says that the formants of {name} are at {rising} Hz")
+
+
+_LONGEST = 10_000
+"""ms of a word."""
+
+
+def _check_times(path: Path, name: str, row: _Row) -> None:
+    """Refuse times that are not in order; one judge alone may be off by a little, as w01ei's is."""
+    start, end, *judges = row.cells
+    for milliseconds in row.cells:
+        if not 0 <= milliseconds < _LONGEST:
+            raise _wrong(path, row.line, f"has {milliseconds:g} ms for {name}")
+    if not start <= sum(judges) / 2 <= end or not start < end:
+        raise _wrong(
+            path,
+            row.line,
+            f"says that {name} begins at {start:g} ms, is steady at {sum(judges) / 2:g} and ends "
+            f"at {end:g}",
+        )
+
+
+def _check_lengths(tokens: Sequence[Vowel], folder: Path) -> None:
+    """Refuse a recording that ends before its vowel does."""
+    for token in tokens:
+        assert token.path is not None
+        seconds = audio.duration(token.path)
+        if seconds < token.end:
+            path = folder / "timedata.dat"
+            line = _read_table(path, 5)[token.name].line
+            raise CorpusError(
+                f"{token.path} ends at {seconds:.3f} s, but {path}, line {line}, says that its "
+                f"vowel goes on to {token.end:.3f} s: {store.remedy(CORPUS, folder)}."
+            )
+
+
+def _wrong(path: Path, line: int, what: str) -> CorpusError:
+    return CorpusError(f"{path}, line {line}, {what}: {_whole(path.parent)}.")
+
+
+def _whole(folder: Path) -> str:
+    return f"for the whole table, {store.remedy(CORPUS, folder)}"
 
 
 def _absent(folder: Path, path: Path, count: int = 1) -> str:

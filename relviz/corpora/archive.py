@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import shutil
 import tarfile
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
+from io import BufferedReader
 from pathlib import Path
+from typing import IO, Any
 
 from tqdm.auto import tqdm
 
 from relviz._errors import RelvizError
 from relviz._extras import require
+from relviz.corpora.transfer import transfer
 
 require("requests")
 
 import requests
 
-__all__ = ["ArchiveError", "download", "fetch", "unpack", "unzip"]
+__all__ = ["LARGEST", "ArchiveError", "download", "fetch", "unpack", "unzip"]
+
+LARGEST = 1 << 30
+"""Bytes of an archive, unless a corpus says another number."""
 
 _CHUNK = 1 << 16
-_TIMEOUT = 60
-"""Seconds without a byte after which a download counts as broken."""
+_HEAD = 1 << 16
+"""Bytes of a long name or of a PAX header; tarfile reads either into memory as a whole."""
 
 
 class ArchiveError(RelvizError, ValueError):
@@ -41,12 +49,18 @@ class ArchiveError(RelvizError, ValueError):
 
 
 def fetch(
-    url: str, folder: Path, listed: Mapping[str, str], retries: int = 2, progress: bool = False
+    url: str,
+    folder: Path,
+    listed: Mapping[str, str],
+    retries: int = 2,
+    progress: bool = False,
+    most: int = LARGEST,
 ) -> None:
     """Download a tar or zip archive and put its listed files into `folder`.
 
     The download lies beside `folder` in a hidden file until everything is done, so that the next
-    call goes on with it. The files are unpacked and checked in a temporary folder; only if all of
+    call goes on with it; if what an earlier call left proves wrong, all of it is fetched again. The
+    files are unpacked and checked in a temporary folder; only if all of
     them are right does any of them move to its place.
 
     Parameters
@@ -61,6 +75,8 @@ def fetch(
         How often to try again.
     progress : bool
         Show a tqdm bar in bytes.
+    most : int
+        Bytes of the archive, and of what is in it.
 
     Raises
     ------
@@ -80,26 +96,29 @@ def fetch(
     requests.exceptions.InvalidSchema: No connection adapters were found
     """
     draft = folder.parent / f".{url.rpartition('/')[2]}.part"
+    inherited = draft.exists()
     for left in range(retries, -1, -1):
         try:
-            download(url, draft, progress)
+            download(url, draft, progress, most)
             break
         except requests.RequestException:
             if not left:
                 raise
     try:
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as unpacked:
-            (unzip if url.endswith(".zip") else unpack)(draft, Path(unpacked), listed)
+            (unzip if url.endswith(".zip") else unpack)(draft, Path(unpacked), listed, most)
             for name in listed:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (Path(unpacked) / name).replace(folder / name)
     except ArchiveError:
         draft.unlink()
-        raise
+        if not inherited:
+            raise
+        return fetch(url, folder, listed, retries, progress, most)
     draft.unlink()
 
 
-def download(url: str, path: Path, progress: bool = False) -> None:
+def download(url: str, path: Path, progress: bool = False, most: int = LARGEST) -> None:
     """Download to `path`, going on behind the bytes that it has already.
 
     Parameters
@@ -110,11 +129,13 @@ def download(url: str, path: Path, progress: bool = False) -> None:
         Where to; what has arrived stays there after a failure.
     progress : bool
         Show a tqdm bar in bytes.
+    most : int
+        Bytes: a server that sends more is cut short.
 
     Raises
     ------
     requests.RequestException
-        If it breaks off.
+        If it breaks off, and for what `relviz.corpora.transfer.transfer` refuses.
 
     Examples
     --------
@@ -122,32 +143,19 @@ def download(url: str, path: Path, progress: bool = False) -> None:
     Traceback (most recent call last):
     requests.exceptions.InvalidSchema: No connection adapters were found
     """
-    begun = path.stat().st_size if path.exists() else 0
-    asked = {"Range": f"bytes={begun}-"} if begun else {}
-    with requests.get(url, headers=asked, stream=True, timeout=_TIMEOUT) as answer:
-        if begun and answer.status_code == requests.codes.requested_range_not_satisfiable:
-            return  # nothing is left to send
-        answer.raise_for_status()
-        if answer.status_code != requests.codes.partial_content:
-            begun = 0
-        rest = int(answer.headers.get("Content-Length", 0))
-        with (
-            path.open("ab" if begun else "wb") as file,
-            tqdm(
-                desc=url.rpartition("/")[2],
-                total=begun + rest or None,
-                initial=begun,
-                unit="B",
-                unit_scale=True,
-                disable=not progress,
-            ) as bar,
-        ):
-            for chunk in answer.iter_content(_CHUNK):
-                file.write(chunk)
-                bar.update(len(chunk))
+    name = url.rpartition("/")[2]
+    with tqdm(desc=name, unit="B", unit_scale=True, disable=not progress) as bar:
+
+        def arrived(begun: int, more: int, total: int | None) -> None:
+            if not bar.n:
+                bar.total = total
+                bar.update(begun)
+            bar.update(more)
+
+        transfer(url, path, most, resume=True, arrived=arrived)
 
 
-def unpack(path: Path, folder: Path, listed: Mapping[str, str]) -> None:
+def unpack(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARGEST) -> None:
     """Unpack the listed files of a tar archive into `folder`, without their top folder.
 
     Parameters
@@ -158,11 +166,14 @@ def unpack(path: Path, folder: Path, listed: Mapping[str, str]) -> None:
         Where the files go.
     listed : mapping of str to str
         Path below the archive's one top folder -> SHA-256.
+    most : int
+        Bytes that there may be in it, all members together.
 
     Raises
     ------
     ArchiveError
-        If a member points out of the folder, if a listed file is missing or does not have its
+        If a member points out of the folder, has holes or a head of megabytes, if there is more in
+        it than `most`, if a listed file is missing or does not have its
         SHA-256, or if the archive is broken.
 
     Examples
@@ -179,24 +190,22 @@ def unpack(path: Path, folder: Path, listed: Mapping[str, str]) -> None:
     """
     found = set()
     try:
-        with tarfile.open(path) as archive:
+        with _opened(path) as content:
+            counted: Any = _Counted(content, most)
+            archive = tarfile.open(fileobj=counted, mode="r|", tarinfo=_Member)  # noqa: SIM115
             for member in archive:
                 tarfile.data_filter(member, str(folder))
+                if member.issparse() or member.size < 0:
+                    raise ArchiveError(f"is not to be trusted ({member.name} has holes)")
                 name = member.name.removeprefix("./").partition("/")[2]
-                content = archive.extractfile(member) if member.isfile() else None
-                if content is None or name not in listed:
-                    continue
-                data = content.read()
-                if hashlib.sha256(data).hexdigest() != listed[name]:
-                    raise ArchiveError(
-                        f"holds {member.name} without the listed SHA-256 (truncated or changed)"
-                    )
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_bytes(data)
-                found.add(name)
+                if member.isreg() and name in listed:
+                    _unpack(archive.extractfile(member), folder / name, listed[name], member.name)
+                    found.add(name)
     except tarfile.FilterError as error:
         raise ArchiveError(f"is not to be trusted ({error})") from error
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+    except ArchiveError:
+        raise
+    except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, OverflowError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the archive
         raise ArchiveError(f"is no whole tar archive ({error})") from error
@@ -207,11 +216,7 @@ def unpack(path: Path, folder: Path, listed: Mapping[str, str]) -> None:
         )
 
 
-_MOST = 1 << 28
-"""Bytes, the most that a zip's listed member may say it has: no recording here comes near."""
-
-
-def unzip(path: Path, folder: Path, listed: Mapping[str, str]) -> None:
+def unzip(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARGEST) -> None:
     """Unpack the listed files of a zip archive into `folder`, without their top folder.
 
     Parameters
@@ -222,11 +227,14 @@ def unzip(path: Path, folder: Path, listed: Mapping[str, str]) -> None:
         Where the files go.
     listed : mapping of str to str
         Path below the archive's one top folder -> SHA-256.
+    most : int
+        Bytes that the listed members may have, all together.
 
     Raises
     ------
     ArchiveError
-        If a listed file is missing or does not have its SHA-256, or if the archive is broken.
+        If they have more than `most`, if a listed file is missing or does not have its SHA-256, or
+        if the archive is broken.
 
     Examples
     --------
@@ -245,15 +253,11 @@ def unzip(path: Path, folder: Path, listed: Mapping[str, str]) -> None:
                 name = member.filename.partition("/")[2]
                 if name not in listed:  # what points out of the folder is not, either
                     continue
-                if member.file_size > _MOST:
-                    raise ArchiveError(f"says that {member.filename} has {member.file_size} bytes")
-                data = archive.read(member)
-                if hashlib.sha256(data).hexdigest() != listed[name]:
-                    raise ArchiveError(
-                        f"holds {member.filename} without the listed SHA-256 (truncated or changed)"
-                    )
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_bytes(data)
+                most -= member.file_size  # which zipfile does not read beyond
+                if most < 0:
+                    raise ArchiveError("unpacks to more than the bytes that it can have")
+                with archive.open(member) as content:
+                    _unpack(content, folder / name, listed[name], member.filename)
                 found.add(name)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise ArchiveError(f"is no whole zip archive ({error})") from error
@@ -262,3 +266,52 @@ def unzip(path: Path, folder: Path, listed: Mapping[str, str]) -> None:
         raise ArchiveError(
             f"lacks {len(absent)} of {len(listed)} listed files, such as {absent[0]}"
         )
+
+
+def _unpack(content: IO[bytes] | None, path: Path, digest: str, name: str) -> None:
+    """Write one member piece by piece, and refuse another than the listed one."""
+    assert content is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w+b") as file:
+        shutil.copyfileobj(content, file, _CHUNK)
+        file.seek(0)
+        if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+            raise ArchiveError(f"holds {name} without the listed SHA-256 (truncated or changed)")
+
+
+def _opened(path: Path) -> gzip.GzipFile | BufferedReader:
+    """Open an archive, compressed by gzip or not at all."""
+    with path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if compressed else path.open("rb")
+
+
+class _Counted:
+    """A file that may be read from its beginning on, and only so far: a megabyte can hold 1,000."""
+
+    def __init__(self, file: gzip.GzipFile | BufferedReader, most: int) -> None:
+        self._file, self._most, self._left = file, most, most
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise ArchiveError(f"unpacks to more than the {self._most} bytes that it can have")
+        return data
+
+
+class _Member(tarfile.TarInfo):
+    """A head of an archive's member that claims no more than it needs."""
+
+    @classmethod
+    def frombuf(cls, *given: Any) -> _Member:
+        member = super().frombuf(*given)
+        heads = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, *_PAX)
+        if member.size < 0 or (member.type in heads and member.size > _HEAD):
+            raise ArchiveError(f"is not to be trusted (a head of {member.size} bytes)")
+        if member.type == tarfile.GNUTYPE_SPARSE:
+            raise ArchiveError(f"is not to be trusted ({member.name} has holes)")
+        return member
+
+
+_PAX = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)

@@ -81,6 +81,9 @@ class Corpus:
         needs a licence, and is never fetched.
     archive : str
         The one archive in that folder that holds all listed files; "" where they lie singly.
+    most : int
+        Bytes that its archive has at most, or the largest of its files: a server that sends more is
+        cut short.
     pattern : str
         Paths of its recordings, as a glob: one of them makes a folder this corpus, though it be
         another part of it than the listed one. "": one of the listed files does.
@@ -101,6 +104,7 @@ class Corpus:
     size: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)
     archive: str = ""
+    most: int = 1 << 30
     pattern: str = ""
 
 

@@ -95,6 +95,7 @@ CORPUS = Corpus(
     size="332 MB, train-clean-5",
     addresses={".tar.gz": "https://www.openslr.org/resources/31/"},
     archive="train-clean-5.tar.gz",
+    most=400_000_000,
     pattern="*/*/*/*.flac",
 )
 """What the registry knows of it."""

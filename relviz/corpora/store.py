@@ -208,9 +208,13 @@ def verify(corpus: Corpus, folder: Path) -> list[str]:
     return [
         name
         for name, digest in checksums(corpus).items()
-        if (folder / name).is_file()
-        and hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest
+        if (folder / name).is_file() and _digest(folder / name) != digest
     ]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fetch(corpus: Corpus, folder: Path | str | None = None, progress: bool = False) -> Path:
@@ -261,7 +265,7 @@ needs a licence (LDC93S1, from the Linguistic Data Consortium): name the folder 
     return folder
 
 
-def retrieve(url: str, sha256: str) -> Path:
+def retrieve(url: str, sha256: str, most: int = 1 << 30) -> Path:
     """Download one file into the user's cache, unless it is there, and check it.
 
     Parameters
@@ -270,6 +274,8 @@ def retrieve(url: str, sha256: str) -> Path:
         Where it lies; its last part is the file's name here, too.
     sha256 : str
         What its content must have.
+    most : int
+        Bytes that it can have: a server that sends more is cut short.
 
     Returns
     -------
@@ -299,7 +305,11 @@ def retrieve(url: str, sha256: str) -> Path:
     try:
         with _quiet():
             found = pooch.retrieve(
-                url, f"sha256:{sha256}", fname=url.rpartition("/")[2], path=cache()
+                url,
+                f"sha256:{sha256}",
+                fname=url.rpartition("/")[2],
+                path=cache(),
+                downloader=_Downloader(most),
             )
     except (ValueError, OSError) as error:  # a wrong SHA-256; the web or the disk
         raise CorpusError(_reason(None, url, cache(), error)) from error
@@ -375,7 +385,10 @@ def _fetch_files(corpus: Corpus, folder: Path, progress: bool) -> None:
             tqdm(total=len(listed), desc=corpus.name, unit="file", disable=not progress) as bar,
         ):
             jobs: dict[Future[str], str] = {
-                pool.submit(shelf.fetch, name, processor=_readable): name for name in listed
+                pool.submit(
+                    shelf.fetch, name, processor=_readable, downloader=_Downloader(corpus.most)
+                ): name
+                for name in listed
             }
             for job in as_completed(jobs):
                 failure = job.exception()
@@ -400,13 +413,25 @@ def _fetch_archive(corpus: Corpus, folder: Path, progress: bool) -> None:
     url = address + corpus.archive
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        archive.fetch(url, folder, checksums(corpus), _RETRIES, progress)
+        archive.fetch(url, folder, checksums(corpus), _RETRIES, progress, corpus.most)
     except archive.ArchiveError as error:
         raise CorpusError(
             f"{url} {error}: run `relviz data fetch {corpus.name}` again later."
         ) from error
     except (requests.RequestException, OSError) as error:
         raise CorpusError(_reason(corpus, url, folder, error)) from error
+
+
+class _Downloader:
+    """What pooch downloads with: bounded in bytes and time, as its own is not."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    def __call__(self, url: str, file: str, _: object) -> None:
+        from relviz.corpora.transfer import transfer
+
+        transfer(url, Path(file), self._most)
 
 
 @contextmanager
@@ -436,10 +461,14 @@ def _reason(corpus: Corpus | None, url: str, folder: Path, error: BaseException)
     require("requests")
     import requests
 
+    from relviz.corpora.transfer import TransferError
+
     once_more = f"run `relviz data fetch {corpus.name}` again" if corpus else "try again"
     later = f"what has arrived is kept, so {once_more} later" if corpus else f"{once_more} later"
     if isinstance(error, requests.HTTPError):
         return f"{url} answers {error.response.status_code} {error.response.reason}: {later}."
+    if isinstance(error, TransferError):
+        return f"{url} {error}: {later}."
     if isinstance(error, requests.RequestException):
         return f"{url} cannot be downloaded ({type(error).__name__}): go online; {later}."
     if isinstance(error, OSError):

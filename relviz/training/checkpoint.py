@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
-import pickle
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import safetensors
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -25,6 +29,7 @@ __all__ = [
     "COLUMNS",
     "SCORES",
     "State",
+    "alone",
     "begin",
     "enter",
     "held_recipe",
@@ -33,7 +38,16 @@ __all__ = [
     "save",
 ]
 
-_RECIPE, _CHECKPOINT, _LOG = "recipe.json", "checkpoint.pt", "log.csv"
+_RECIPE, _CHECKPOINT, _LOG = "recipe.json", "checkpoint.safetensors", "log.csv"
+
+_EARLIER = "checkpoint.pt"
+"""What checkpoints were before they were safetensors: pickles, which run what they hold."""
+
+_FORMAT = 1
+"""Raise it when this version could not go on from the one before."""
+
+_PLAIN = ("step", "seconds", "rows", "best_accuracy", "stale", "finished")
+"""The fields of `State` that are no tensors."""
 
 SCORES = "scores.json"
 """What a run's folder calls its scores."""
@@ -109,6 +123,43 @@ def begin(net: RawWaveformCNN, device: torch.device) -> State:
     )
 
 
+@contextmanager
+def alone(out: Path, process: parallel.Process) -> Iterator[None]:
+    """Keep a run's folder, made if need be, to one run while the block lasts.
+
+    Parameters
+    ----------
+    out : Path
+        The folder.
+    process : Process
+        This one; the first keeps it for all of them.
+
+    Raises
+    ------
+    WriteError
+        If another run has it, or it cannot be written.
+
+    Yields
+    ------
+    None
+        With the folder to itself.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> out = Path(tempfile.mkdtemp()) / "run"
+    >>> with parallel.process("cpu") as process, alone(out, process):
+    ...     out.is_dir()
+    True
+    """
+    if not process.first:
+        yield
+        return
+    busy = f"{out} is in use by another run: wait for it, or take another folder."
+    with files.alone(files.folder(out), busy):
+        yield
+
+
 def enter(recipe: Recipe, data: Data, out: Path, resume: bool = True) -> None:
     """Make the run's folder, or see that what it holds is this very run.
 
@@ -126,7 +177,9 @@ def enter(recipe: Recipe, data: Data, out: Path, resume: bool = True) -> None:
     Raises
     ------
     ParameterError
-        If `out` holds a run of another recipe or other data.
+        If `out` holds a run of another recipe or other data, or one that cannot be read.
+    WriteError
+        If it cannot be written.
 
     Examples
     --------
@@ -138,28 +191,23 @@ def enter(recipe: Recipe, data: Data, out: Path, resume: bool = True) -> None:
     >>> held_recipe(out).seed
     1
     """
-    out.mkdir(parents=True, exist_ok=True)
+    files.folder(out)
     files.sweep(out)
     if not resume:
-        for name in (_RECIPE, _CHECKPOINT, _LOG, MODEL, SCORES):
-            (out / name).unlink(missing_ok=True)
-    path = out / _RECIPE
-    mine = json.loads(json.dumps({"recipe": asdict(recipe), "data": data.fingerprint}))
-    if not path.is_file():
-        files.write_text(path, json.dumps(mine, indent=1) + "\n")
-        return
-    theirs = json.loads(path.read_text())
-    for name, value in mine["recipe"].items():
-        if theirs["recipe"].get(name) != value:
-            raise ParameterError(
-                f"{out} holds a run with {name} {theirs['recipe'].get(name)}, not {value}: take "
-                "another folder, or the same recipe to go on."
-            )
-    if theirs["data"] != mine["data"]:
+        # the checkpoint after what was made of it and before the recipe: killed in between, what is
+        # left is still one run, or none
+        snapshots = sorted(path.name for path in out.glob("step-*.safetensors"))
+        for name in (MODEL, SCORES, _LOG, *snapshots, _EARLIER, _CHECKPOINT, _RECIPE):
+            files.remove(out / name)
+    if (out / _EARLIER).exists():
         raise ParameterError(
-            f"{out} holds a run on other data: take another folder, or the same recordings to go "
-            "on."
+            f"{out} holds {_EARLIER}, of an earlier version: take another folder, or begin anew."
         )
+    mine = _run(recipe, data)
+    for theirs in _held(out):
+        _compare(mine, theirs, out)
+    if not (out / _RECIPE).exists():
+        files.write_text(out / _RECIPE, json.dumps(mine, indent=1) + "\n")
 
 
 def held_recipe(out: Path | str) -> Recipe | None:
@@ -175,25 +223,40 @@ def held_recipe(out: Path | str) -> Recipe | None:
     Recipe or None
         None if there is no run.
 
+    Raises
+    ------
+    ParameterError
+        If what is there cannot be read.
+
     Examples
     --------
     >>> import tempfile
     >>> held_recipe(tempfile.mkdtemp()) is None
     True
     """
-    path = Path(out) / _RECIPE
-    if not path.is_file():
-        return None
-    return Recipe.from_dict(json.loads(path.read_text())["recipe"])
+    for run in _held(Path(out)):
+        return Recipe.from_dict(run["recipe"])
+    return None
 
 
-def save(out: Path, net: RawWaveformCNN, optimiser: torch.optim.Optimizer, state: State) -> None:
+def save(
+    out: Path,
+    recipe: Recipe,
+    data: Data,
+    net: RawWaveformCNN,
+    optimiser: torch.optim.Optimizer,
+    state: State,
+) -> None:
     """Write the checkpoint, then the log from it: lines are neither lost nor doubled.
 
     Parameters
     ----------
     out : Path
         The run's folder.
+    recipe : Recipe
+        Of the run; it goes along, so that no checkpoint is taken for another run's.
+    data : Data
+        What it is trained on.
     net : RawWaveformCNN
         As trained so far.
     optimiser : torch.optim.Optimizer
@@ -201,24 +264,47 @@ def save(out: Path, net: RawWaveformCNN, optimiser: torch.optim.Optimizer, state
     state : State
         All else.
 
+    Raises
+    ------
+    WriteError
+        Where it cannot be written; the one before stays.
+
     Examples
     --------
     >>> import tempfile
     >>> from relviz.networks import PHONE_CNN, build
+    >>> class Tones:  # what is asked of `Data`
+    ...     fingerprint = "tones"
     >>> net, out = build(PHONE_CNN, 40, seed=0), Path(tempfile.mkdtemp())
-    >>> save(out, net, torch.optim.SGD(net.parameters()), begin(net, torch.device("cpu")))
+    >>> state = begin(net, torch.device("cpu"))
+    >>> save(out, Recipe(), Tones(), net, torch.optim.SGD(net.parameters()), state)
     >>> sorted(path.name for path in out.iterdir())
-    ['checkpoint.pt', 'log.csv']
+    ['checkpoint.safetensors', 'log.csv']
     """
-    content = {field.name: getattr(state, field.name) for field in fields(state)}
-    content |= {"model": net.state_dict(), "optimiser": optimiser.state_dict()}
+    moments = optimiser.state_dict()["state"]
+    tensors = (
+        {f"model/{name}": value for name, value in net.state_dict().items()}
+        | {f"best/{name}": value for name, value in state.best.items()}
+        | {f"{i}/{key}": value for i, each in moments.items() for key, value in each.items()}
+        | {"sums": state.sums}
+    )
+    tensors = {
+        name: value.detach().cpu().contiguous()
+        for name, value in tensors.items()
+        if value is not None  # the momentum of a step that has not been
+    }
+    said = {name: getattr(state, name) for name in _PLAIN} | _run(recipe, data)
+    text = json.dumps({"format": _FORMAT} | said)
+    texts = {"checkpoint": text, "sha256": _digest(text, tensors)}
     with files.replacing(out / _CHECKPOINT) as draft:
-        torch.save(content, draft)
+        draft.write_bytes(safetensors.torch.save(tensors, texts))
     _log(out, state)
 
 
 def resume(
     out: Path,
+    recipe: Recipe,
+    data: Data,
     net: RawWaveformCNN,
     optimiser: torch.optim.Optimizer,
     process: parallel.Process,
@@ -229,6 +315,10 @@ def resume(
     ----------
     out : Path
         The run's folder.
+    recipe : Recipe
+        Of the run.
+    data : Data
+        What it is trained on.
     net : RawWaveformCNN
         Gets the weights.
     optimiser : torch.optim.Optimizer
@@ -244,35 +334,123 @@ def resume(
     Raises
     ------
     ParameterError
-        For a file that is no checkpoint.
+        For a file that is no checkpoint, is damaged or is another run's.
 
     Examples
     --------
     >>> import tempfile
     >>> from relviz.networks import PHONE_CNN, build
+    >>> class Tones:  # what is asked of `Data`
+    ...     fingerprint = "tones"
     >>> net, out = build(PHONE_CNN, 40, seed=0), Path(tempfile.mkdtemp())
+    >>> optimiser = torch.optim.SGD(net.parameters())
     >>> with parallel.process("cpu") as process:
-    ...     resume(out, net, torch.optim.SGD(net.parameters()), process).step
+    ...     resume(out, Recipe(), Tones(), net, optimiser, process).step
     0
     """
     path = out / _CHECKPOINT
-    if not path.is_file():
+    if not path.exists():
         return begin(net, process.device)
+    said, tensors = _read(path)
+    _compare(_run(recipe, data), said, out)
     try:
-        content = torch.load(path, map_location=process.device, weights_only=True)
-        net.load_state_dict(content.pop("model"))
-        optimiser.load_state_dict(content.pop("optimiser"))
-        state = State(**content)
-    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise ParameterError(
-            f"{path} is not a checkpoint of this version ({type(error).__name__}): delete the "
-            "folder and begin anew."
-        ) from error
+        groups: dict[str, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            group, _, rest = name.partition("/")
+            groups.setdefault(group, {})[rest] = value.to(process.device)
+        sums = groups.pop("sums")[""]
+        best = groups.pop("best")
+        net.load_state_dict(groups.pop("model"))
+        moments = {int(number): values for number, values in groups.items()}
+        optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
+        state = State(sums=sums, best=best, **{name: said[name] for name in _PLAIN})
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, "it is not of this version") from error
     if process.first:
         _log(out, state)
     else:  # the sums so far are the first process'
         state.sums.zero_()
     return state
+
+
+def _run(recipe: Recipe, data: Data) -> dict[str, Any]:
+    """Return what makes two runs the same, in JSON values."""
+    return dict(json.loads(json.dumps({"recipe": asdict(recipe), "data": data.fingerprint})))
+
+
+def _held(out: Path) -> Iterator[dict[str, Any]]:
+    """What the folder says that it holds: the checkpoint, then recipe.json."""
+    if (out / _CHECKPOINT).exists():
+        yield _checked(out / _CHECKPOINT, _said(out / _CHECKPOINT))
+    path = out / _RECIPE
+    if path.exists():
+        try:
+            yield _checked(path, json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, RecursionError) as error:
+            if isinstance(error, ParameterError):
+                raise
+            raise _damaged(path, "it is no JSON") from error
+
+
+def _checked(path: Path, run: Any) -> dict[str, Any]:
+    if not isinstance(run, dict) or not isinstance(run.get("data"), str):
+        raise _damaged(path, "it names no data")
+    try:
+        Recipe.from_dict(run.get("recipe") or {})
+    except ParameterError as error:
+        raise _damaged(path, str(error).partition(": ")[0]) from error
+    return run
+
+
+def _compare(mine: dict[str, Any], theirs: dict[str, Any], out: Path) -> None:
+    for name, value in mine["recipe"].items():
+        held = theirs["recipe"].get(name)
+        if held != value:
+            raise ParameterError(
+                f"{out} holds a run with {name} {held}, not {value}: take another folder, or the "
+                "same recipe to go on."
+            )
+    if theirs["data"] != mine["data"]:
+        raise ParameterError(
+            f"{out} holds a run on other data: take another folder, or the same recordings to go "
+            "on."
+        )
+
+
+def _said(path: Path) -> dict[str, Any]:
+    """What a checkpoint says beside its tensors."""
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            said = json.loads((file.metadata() or {})["checkpoint"])
+        if said["format"] == _FORMAT:
+            return dict(said)
+    except (safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+        raise _damaged(path, "it cannot be read") from error
+    raise _damaged(path, "it is not of this version")
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    said = _said(path)
+    with safetensors.safe_open(path, "pt") as file:
+        texts = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if texts.get("sha256") != _digest(texts["checkpoint"], tensors):
+        raise _damaged(path, "its SHA-256 is not the one that it was written with")
+    return said, tensors
+
+
+def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(f"\0{name} {value.dtype} {tuple(value.shape)}\0".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _damaged(path: Path, why: str) -> ParameterError:
+    return ParameterError(
+        f"{path} cannot be gone on from ({why}): take another folder, or begin anew."
+    )
 
 
 def history(out: Path | str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ dropout and learning rate depend on seed and step alone, and nothing depends on 
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 import time
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from relviz._errors import ParameterError
-from relviz.networks import RawWaveformCNN, build
+from relviz.networks import RawWaveformCNN, build, geometry
 from relviz.pretrained import MODEL, Metadata
 from relviz.training import checkpoint, parallel, weights
 from relviz.training.checkpoint import State
@@ -96,8 +97,8 @@ def fit(
         What to learn from.
     out : Path or str
         The run's folder, made if need be: recipe.json, log.csv (see `relviz.training.checkpoint`),
-        checkpoint.pt, and model.safetensors at the end. A run that was killed, or stopped by
-        Ctrl-C, goes on when called again; a finished one returns at once.
+        checkpoint.safetensors, and model.safetensors at the end. A run that was killed, or stopped
+        by Ctrl-C, goes on when called again; a finished one returns at once.
     device : str
         As in `relviz.training.parallel.process`; under `torchrun` each process takes its share of
         every batch.
@@ -116,9 +117,12 @@ def fit(
     Raises
     ------
     ParameterError
-        If `out` holds a run of another recipe or other data, or if training diverges.
+        If `out` holds a run of another recipe or other data, if training diverges, or if a batch is
+        larger than the memory.
+    WriteError
+        If another run has `out`, or it cannot be written.
     Interrupted
-        On Ctrl-C or SIGTERM.
+        On Ctrl-C, SIGTERM or SIGHUP.
 
     Examples
     --------
@@ -140,13 +144,14 @@ def fit(
     >>> net(torch.zeros(4000)).shape
     torch.Size([2])
     """
-    out = Path(out)
-    with parallel.process(device) as process:
+    out = Path(out).expanduser()
+    with parallel.process(device) as process, checkpoint.alone(out, process):
         if recipe.batch_size % process.size:
             raise ParameterError(
                 f"a batch of {recipe.batch_size} cannot be shared by {process.size} processes: "
                 "choose a multiple."
             )
+        _refuse_large(recipe, process)
         with process.first_alone():
             if process.first:
                 checkpoint.enter(recipe, data, out, resume)
@@ -233,6 +238,7 @@ def seconds_per_step(recipe: Recipe, data: Data, device: str = "auto", steps: in
     True
     """
     with parallel.process(device) as process, _own_generators(process.device):
+        _refuse_large(recipe, process)
         train, _ = chosen(recipe, data)
         net = build(recipe.architecture, len(data.classes), seed=recipe.seed).to(process.device)
         optimiser = _optimiser(recipe, net)
@@ -245,6 +251,24 @@ def seconds_per_step(recipe: Recipe, data: Data, device: str = "auto", steps: in
             times.append(time.perf_counter() - began)
         mean = torch.tensor([float(np.median(times[2:]))], device=process.device)
         return float(process.sum(mean)) / process.size
+
+
+def _refuse_large(recipe: Recipe, process: parallel.Process) -> None:
+    """Refuse a batch that no memory here could hold, before the system kills what asks for it."""
+    if process.device.type == "cuda":
+        memory = torch.cuda.get_device_properties(process.device).total_memory
+    elif "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    else:  # pragma: no cover - a system that does not tell
+        return
+    layers = zip(recipe.architecture.convs, geometry(recipe.architecture)[::2], strict=True)
+    floats = recipe.architecture.window + sum(conv.filters * each.length for conv, each in layers)
+    share = recipe.batch_size // process.size
+    if 4 * floats * share > memory:
+        raise ParameterError(
+            f"a batch of {share} windows takes over {4 * floats * share / 1e9:.0f} GB and "
+            f"{process.device} has {memory / 1e9:.0f} GB: lower batch_size."
+        )
 
 
 def _run(
@@ -261,7 +285,7 @@ def _run(
     train, valid = chosen(recipe, data)
     net = build(recipe.architecture, len(data.classes), seed=recipe.seed).to(device)
     optimiser = _optimiser(recipe, net)
-    state = checkpoint.resume(out, net, optimiser, process)
+    state = checkpoint.resume(out, recipe, data, net, optimiser, process)
     began = time.monotonic() - state.seconds
     fast: nn.Module = WithDropout(net, recipe.dropout)
     if process.size > 1:
@@ -288,13 +312,13 @@ def _run(
                 _note(recipe, state, net, correct / len(valid), len(train), process)
                 bar.set_postfix(accuracy=f"{correct / len(valid):.1%}", refresh=False)
                 if process.first:
-                    checkpoint.save(out, net, optimiser, state)
+                    checkpoint.save(out, recipe, data, net, optimiser, state)
             bar.update()
             if not state.finished and process.sum(torch.tensor(len(caught), device=device)):
                 state.seconds = time.monotonic() - began
                 process.sum(state.sums)
                 if process.first:
-                    checkpoint.save(out, net, optimiser, state)
+                    checkpoint.save(out, recipe, data, net, optimiser, state)
                 raise Interrupted(
                     f"stopped after {state.step} of {recipe.steps} steps; the same command goes on "
                     f"from there ({out})."
@@ -411,7 +435,7 @@ def _optimiser(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Note Ctrl-C and SIGTERM instead of dying of them; a second one acts as usual."""
+    """Note Ctrl-C, SIGTERM and SIGHUP instead of dying of them; a second one acts as usual."""
     caught: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield caught
@@ -421,7 +445,11 @@ def _signals() -> Iterator[list[int]]:
         caught.append(number)
         signal.signal(number, before[signal.Signals(number)])
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # the last is what a terminal says as it closes
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    if before.get(numbers[-1]) == signal.SIG_IGN:  # as under nohup
+        del before[numbers[-1]]
     for number in before:
         signal.signal(number, note)
     try:

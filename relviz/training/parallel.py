@@ -112,7 +112,8 @@ def _device(name: str) -> torch.device:
         if here.type == "cuda" and here.index is None:
             here = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
             torch.cuda.set_device(here)
-        torch.zeros(1, device=here)
-    except (RuntimeError, AssertionError) as error:
-        raise ParameterError(f"there is no device {name!r} here: use auto, cpu or cuda.") from error
+        torch.zeros(1, device=here).item()  # which the device "meta" can make, but not say
+    except (AttributeError, AssertionError, RuntimeError) as error:  # each by another build
+        cuda = ", cpu or cuda" if torch.cuda.is_available() else " or cpu"
+        raise ParameterError(f"there is no device {name!r} here: use auto{cuda}.") from error
     return here

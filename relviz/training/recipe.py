@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -34,6 +34,15 @@ Autocast = Literal["auto", "on", "off"]
 
 MEMORISED = 0.99
 """Accuracy on shuffled labels at which they count as memorised."""
+
+
+_KINDS = {
+    int: "a whole number",
+    int | None: "a whole number, or None",
+    float: "a number",
+    bool: "True or False",
+    Architecture: "an Architecture",
+}
 
 
 @dataclass(frozen=True)
@@ -129,13 +138,17 @@ class Recipe:
                 raise ParameterError(
                     f"{name} {getattr(self, name)!r} is unknown: use one of {', '.join(allowed)}."
                 )
+        for name, hint in get_type_hints(Recipe).items():
+            value = getattr(self, name)
+            if get_origin(hint) is not Literal and not _is_a(value, hint):
+                raise ParameterError(f"{name} is {value!r}: give {_KINDS[hint]}.")
         for name in ("steps", "batch_size", "validate_every", "patience"):
             if getattr(self, name) < 1:
                 raise ParameterError(f"{name} is {getattr(self, name)}: give 1 or more.")
         if self.subset is not None and self.subset < 1:
             raise ParameterError(f"subset is {self.subset}: give 1 frame or more, or None for all.")
-        if self.seed < 0:
-            raise ParameterError(f"seed is {self.seed}: give 0 or more.")
+        if not 0 <= self.seed < 2**63:
+            raise ParameterError(f"seed is {self.seed}: give 0 or more, and less than 2**63.")
         if not 0 < self.learning_rate < math.inf or not 0 <= self.weight_decay < math.inf:
             raise ParameterError(
                 f"learning_rate is {self.learning_rate} and weight_decay {self.weight_decay}: give "
@@ -177,14 +190,39 @@ class Recipe:
         Recipe
             Equal to the one that was written.
 
+        Raises
+        ------
+        ParameterError
+            For a field that is missing, of another version or cannot be right.
+
         Examples
         --------
         >>> from dataclasses import asdict
         >>> Recipe.from_dict(asdict(STANDARD["phones"])) == STANDARD["phones"]
         True
         """
-        rest = {name: value for name, value in fields.items() if name != "architecture"}
-        return cls(architecture=Architecture.from_dict(fields["architecture"]), **rest)
+        if not isinstance(fields, Mapping):
+            raise ParameterError("the recipe is no mapping of fields: take one that asdict made.")
+        hints = get_type_hints(cls)
+        strange = sorted(set(map(str, fields)) ^ set(hints))
+        if strange:
+            what = "is unknown to this version" if strange[0] in fields else "is missing"
+            raise ParameterError(f"the recipe's {strange[0]} {what}: take one of this version.")
+        try:
+            said = dict(fields) | {"architecture": Architecture.from_dict(fields["architecture"])}
+        except (KeyError, TypeError, ValueError) as error:
+            raise ParameterError(
+                f"the recipe's architecture cannot be ({error}): take one that asdict made."
+            ) from error
+        return cls(**said)
+
+
+def _is_a(value: Any, hint: Any) -> bool:
+    """Whether a value is of a field's type; whole numbers are real ones, and truth is no number."""
+    kinds = get_args(hint) or (hint,)
+    if isinstance(value, bool) or bool in kinds:
+        return isinstance(value, bool) and bool in kinds
+    return isinstance(value, (*kinds, int) if float in kinds else kinds)
 
 
 STANDARD: dict[Study, Recipe] = {

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from relviz import files
+from relviz._errors import ParameterError
 from relviz.pretrained import MODEL, Metadata
-from relviz.training import parallel, weights
+from relviz.training import checkpoint, parallel, weights
 from relviz.training.checkpoint import SCORES, held_recipe, history
 from relviz.training.data import Data
 from relviz.training.fit import fit, seconds_per_step
@@ -54,6 +56,11 @@ def train(
     snapshots : tuple of int
         Also write the weights after these steps.
 
+    Raises
+    ------
+    ParameterError, WriteError, Interrupted
+        As `fit`; and for minutes that are no time.
+
     Returns
     -------
     dict
@@ -82,8 +89,10 @@ def train(
     >>> scores["test"]["utterance_accuracy"]["trials"]
     2
     """
-    out = Path(out)
-    with parallel.process(device) as process:
+    out = Path(out).expanduser()
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise ParameterError(f"minutes is {minutes}: give a time above 0, such as 10.")
+    with parallel.process(device) as process, checkpoint.alone(out, process):
         held = held_recipe(out) if resume else None
         if held is not None and minutes is not None:
             recipe = replace(recipe, steps=held.steps)

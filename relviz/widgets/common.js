@@ -712,18 +712,3 @@ export function soundButton(text, rate, take) {
   });
   return node;
 }
-
-/**
- * A file's sound as one channel at `rate`: Float32Array.
- * @param {Blob} file
- * @param {number} rate
- */
-export async function decode(file, rate) {
-  const context = new OfflineAudioContext(1, 1, rate);
-  const sound = await context.decodeAudioData(await file.arrayBuffer());
-  const mixed = new Float32Array(sound.length);
-  for (let c = 0; c < sound.numberOfChannels; c++) {
-    sound.getChannelData(c).forEach((v, i) => (mixed[i] += v / sound.numberOfChannels));
-  }
-  return mixed;
-}

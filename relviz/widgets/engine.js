@@ -214,30 +214,6 @@ function oneByOne(ort, session) {
   };
 }
 
-/**
- * Samples as a wav file of 32-bit floats, which `decode` brings to any rate.
- * @param {ArrayLike<number>} samples
- * @param {number} rate
- */
-export function wavFile(samples, rate) {
-  const head = new DataView(new ArrayBuffer(44));
-  /** @param {number} at @param {string} word */
-  const text = (at, word) => [...word].forEach((c, i) => head.setUint8(at + i, c.charCodeAt(0)));
-  text(0, "RIFF");
-  head.setUint32(4, 36 + 4 * samples.length, true);
-  text(8, "WAVEfmt ");
-  head.setUint32(16, 16, true);
-  head.setUint16(20, 3, true); // floats
-  head.setUint16(22, 1, true); // one channel
-  head.setUint32(24, rate, true);
-  head.setUint32(28, 4 * rate, true);
-  head.setUint16(32, 4, true);
-  head.setUint16(34, 32, true);
-  text(36, "data");
-  head.setUint32(40, 4 * samples.length, true);
-  return new Blob([head, Float32Array.from(samples)]);
-}
-
 const TAP = `registerProcessor("tap", class extends AudioWorkletProcessor {
   process([[channel]]) {
     if (channel) this.port.postMessage(channel.slice());

@@ -158,6 +158,8 @@ class Explorer(anywidget.AnyWidget):
         if question.get("ask") != "hello":
             try:
                 answer, sent = self.answer(question, buffers)
+            except KeyboardInterrupt:
+                answer = {"error": "The computation was interrupted: choose again to begin anew."}
             except Exception as error:  # the reader sees it; a kernel would only log it
                 answer = {"error": str(error) or type(error).__name__}
         self.send({"id": question["id"], **answer}, sent)

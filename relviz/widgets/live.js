@@ -9,7 +9,6 @@ import {
   chart,
   choice,
   cursor,
-  decode,
   drag,
   fileField,
   frames,
@@ -29,7 +28,8 @@ import {
   whenKernel,
 } from "./common.js";
 import { decibels, f0Contour, formants, gcd, spectrogram } from "./dsp.js";
-import { engine, listen, microphone, wavFile } from "./engine.js";
+import { engine, listen, microphone } from "./engine.js";
+import { checkSamples, readSound, resampled } from "./sound.js";
 
 /**
  * @import { Ask, Chart, Frame, Model, Scales } from "./common.js"
@@ -45,6 +45,7 @@ import { engine, listen, microphone, wavFile } from "./engine.js";
  * @property {number} rate Hz
  * @property {number} step
  * @property {number} longest s
+ * @property {[number, number]} limits Hz, of the F0 searched
  * @property {number[]} shifts
  * @property {string[]} sounds
  * @property {Record<string, string>} examples
@@ -145,12 +146,16 @@ export function refusal(samples, name, window, rate) {
   if (samples.length < window) {
     return `${name} lasts ${(samples.length / rate).toFixed(2)} s and this network hears windows of ${window / rate} s: use a longer sound.`;
   }
-  if (constant(samples)) return `${name} is silent: use another sound.`;
+  try {
+    checkSamples(samples, name);
+  } catch (error) {
+    return /** @type {Error} */ (error).message;
+  }
   return "";
 }
 
 /** @param {Sound} samples */
-function constant(samples) {
+function isConstant(samples) {
   return samples.every((v) => v === samples[0]);
 }
 
@@ -159,19 +164,35 @@ function capital(sentence) {
   return `${sentence[0].toUpperCase()}${sentence.slice(1)}`;
 }
 
+const RANGES = [
+  [75, 500],
+  [50, 300], // a low voice
+  [100, 800], // a child's, or a singer's
+];
+
+/**
+ * Ranges of F0 to choose from: what the explorer was made with, and the usual ones.
+ * @param {[number, number]} own
+ */
+function rangesOf(own) {
+  const texts = [own, ...RANGES].map(([low, high]) => `${low} to ${high} Hz`);
+  return [...new Set(texts)].map((text) => [text, text]);
+}
+
 /**
  * Spectrogram and F0 of a signal.
  * @param {Sound} samples
  * @param {number} rate
+ * @param {{floor: number, ceiling: number}} limits Hz, of F0
  */
-function analyse(samples, rate) {
+function analyse(samples, rate, limits) {
   // at most some 200 columns: a picture has no more to show, and the cursor must not lag
   const space = Math.max(80, Math.round(samples.length / 200));
   const { columns } = spectrogram(samples, { step: space });
   let loudest = 0;
   for (const column of columns) for (const v of column) loudest = Math.max(loudest, v);
   const shares = columns.map((c) => decibels(c, DEPTH, loudest).map((d) => 1 - d / DEPTH));
-  return { shares, space, f0: f0Contour(samples, rate) };
+  return { shares, space, f0: f0Contour(samples, rate, limits) };
 }
 
 /**
@@ -368,6 +389,11 @@ class LiveExplorer {
     this.network = choice("Network", names, model.get("network"), () => this.choose());
     this.sound = choice("Sound", this.soundPairs, model.get("sound"), () => this.changeSound());
     this.file = fileField("Your own file", (file) => this.readFile(file));
+    const ranges = rangesOf(about.limits);
+    this.range = choice("F0 searched", ranges, ranges[0][1], () => {
+      this.analysed = new WeakMap();
+      this.draw();
+    });
     this.recordButton = button("Record", () =>
       this.open ? this.finish(this.open) : this.record(),
     );
@@ -487,6 +513,12 @@ class LiveExplorer {
     return this.about.shifts[this.shifts.value];
   }
 
+  /** Of the F0 searched, in Hz. */
+  get limits() {
+    const [floor, ceiling] = this.range.value.split(" to ").map(parseFloat);
+    return { floor, ceiling };
+  }
+
   get hop() {
     return hopFor(this.net.window, this.net.stride, this.count);
   }
@@ -529,7 +561,7 @@ class LiveExplorer {
    */
   analysis(samples) {
     let found = this.analysed.get(samples);
-    if (!found) this.analysed.set(samples, (found = analyse(samples, this.rate)));
+    if (!found) this.analysed.set(samples, (found = analyse(samples, this.rate, this.limits)));
     return found;
   }
 
@@ -660,7 +692,10 @@ class LiveExplorer {
   f0InWords(samples) {
     const { hertz, start, step } = this.analysis(samples).f0;
     const here = hertz[Math.round((this.at - start) / step)] ?? NaN;
-    return Number.isFinite(here) ? `F0 ${here.toFixed(0)} Hz` : "no F0";
+    if (!Number.isFinite(here)) return "no F0";
+    const { floor, ceiling } = this.limits;
+    const atLimit = [floor, ceiling].some((limit) => Math.abs(here / limit - 1) < 0.03);
+    return `F0 ${here.toFixed(0)} Hz${atLimit ? " (at a limit of the search)" : ""}`;
   }
 
   /** Write the formants at the cursor into their table. */
@@ -893,24 +928,23 @@ class LiveExplorer {
     const { rate } = this;
     const { longest } = this.about;
     this.silence();
-    let samples;
+    let found;
     try {
-      samples = await decode(chosen, rate);
-    } catch {
-      this.note.say(
-        `${chosen.name} holds no sound that this browser can read: give a wav, flac, ogg or mp3 file.`,
-      );
-      return;
+      found = await readSound(chosen, rate);
+    } catch (error) {
+      return this.note.say(/** @type {Error} */ (error).message);
     }
+    const { samples, notes } = found;
     const cut = samples.subarray(0, longest * rate);
     const no = refusal(cut, chosen.name, this.net.window, rate);
     if (no) return this.note.say(no);
     await this.take(FILE, cut.slice());
-    if (cut.length < samples.length && this.sound.value === FILE) {
-      this.note.say(
+    if (cut.length < samples.length) {
+      notes.push(
         `${chosen.name} lasts ${(samples.length / rate).toFixed(1)} s: these are its first ${longest} s.`,
       );
     }
+    if (notes.length && this.sound.value === FILE) this.note.say(notes.join(" "));
   }
 
   /**
@@ -919,7 +953,7 @@ class LiveExplorer {
    * @param {number} seconds
    */
   recorded(device, seconds) {
-    return decode(wavFile(device.last(seconds), device.rate), this.rate);
+    return resampled(device.last(seconds), device.rate, this.rate);
   }
 
   /** Open the microphone, and show what the network hears until it is closed. */
@@ -967,7 +1001,7 @@ class LiveExplorer {
       const { window } = this.net;
       // a little more than the window, since a filter that resamples needs a start
       const tail = (await this.recorded(device, window / this.rate + 0.05)).slice(-window);
-      if (tail.length === window && !constant(tail)) {
+      if (tail.length === window && !isConstant(tail)) {
         const plan = { first: window >> 1, hop: window, count: 1 };
         const found = await this.hear(name, tail, plan, {
           want: ["probabilities", "relevance"],
@@ -1073,6 +1107,7 @@ class LiveExplorer {
         this.shifts.node,
         this.player("Play sound", () => this.original),
         this.player("Play relevance", () => this.relevance),
+        this.range.node,
       ),
       this.shiftNote,
       this.busy.node,

@@ -115,11 +115,13 @@ class LiveExplorer(Explorer):
         Recordings to begin with, at 16 kHz, of 0.5 to 4 s; None takes three synthetic vowels.
         Probabilities and relevance of these travel with the explorer. Files and the microphone need
         the graphs that `relviz.export` writes, in the site's folder, or a kernel.
+    floor, ceiling : float
+        Of the F0 searched, in Hz; the reader may choose others.
 
     Raises
     ------
     ParameterError
-        Where there is no recording.
+        Where there is no recording, and for limits that leave nothing to search.
     AudioError
         For one that cannot be used.
 
@@ -136,7 +138,18 @@ class LiveExplorer(Explorer):
     sound = traitlets.Unicode().tag(sync=True)
     shifts = traitlets.Int().tag(sync=True)
 
-    def __init__(self, vowels: Mapping[str, ArrayLike] | None = None) -> None:
+    def __init__(
+        self,
+        vowels: Mapping[str, ArrayLike] | None = None,
+        *,
+        floor: float = 75.0,
+        ceiling: float = 500.0,
+    ) -> None:
+        if not 0 < floor < ceiling:
+            raise ParameterError(
+                f"floor {floor} Hz and ceiling {ceiling} Hz make no search: give 0 < floor < "
+                "ceiling."
+            )
         given = synthetic_vowels() if vowels is None else vowels
         if not given:
             raise ParameterError("the explorer needs a recording: leave `vowels` out for its own.")
@@ -161,6 +174,7 @@ class LiveExplorer(Explorer):
             "rate": audio.SAMPLE_RATE,
             "step": STEP,
             "longest": LONGEST,
+            "limits": [floor, ceiling],
             "shifts": SHIFTS,
             "sounds": list(given),
             "examples": EXAMPLES,
@@ -212,6 +226,7 @@ class LiveExplorer(Explorer):
             raise ParameterError(
                 f"The sound lasts {len(wave) / audio.SAMPLE_RATE:.1f} s: cut it to {LONGEST:.0f} s."
             )
+        wave = audio.check(wave, "the sound")
         network, first, hop = question["network"], int(question["first"]), int(question["hop"])
         last = first + (int(question["count"]) - 1) * hop
         found: NDArray

@@ -8,7 +8,6 @@ import {
   chart,
   choice,
   cursor,
-  decode,
   drag,
   fileField,
   frames,
@@ -28,6 +27,7 @@ import {
   whenKernel,
 } from "./common.js";
 import { decibels, envelope, frameAt, gcd, magnitude, spectrogram, taper } from "./dsp.js";
+import { readSound } from "./sound.js";
 
 /**
  * @import { Ask, Chart, Frame, Model } from "./common.js"
@@ -41,6 +41,8 @@ import { decibels, envelope, frameAt, gcd, magnitude, spectrogram, taper } from 
  * What relevance.py says of its signals; `f0` by their names.
  * @typedef {object} About
  * @property {number} rate Hz
+ * @property {[number, number]} limits Hz, of the F0 searched
+ * @property {number} longest s, of a reader's own file
  * @property {{says: string, talker: string, cursor: number | null}[]} recordings
  * @property {Network[]} networks
  * @property {[string, string][]} methods
@@ -52,6 +54,7 @@ const FLOOR = -60; // dB below the maximum, in maps and spectra
 const OWN = "your own file";
 const YOU = [["you", "you"]];
 const FFT_SIZE = 1024; // of spectra
+const SECONDS_A_WINDOW = 0.003; // of guided backpropagation, on a laptop's CPU
 const TRAITS = ["says", "talker", "network", "method", "hop"];
 
 /**
@@ -120,6 +123,8 @@ class RelevanceExplorer {
     this.rate = about.rate;
     /** @type {Sound | null} the reader's file */
     this.own = null;
+    /** @type {string[]} on how it was read */
+    this.ownNotes = [];
     /** @type {Ask | null} the kernel */
     this.ask = null;
     /** @type {Map<string, Found>} what the kernel computed */
@@ -318,7 +323,7 @@ class RelevanceExplorer {
     const { first, second, third, grid } = frame.colours;
     const both = [this.originalF0, this.relevanceF0];
     const hertz = both.flatMap((c) => c?.hertz ?? []).filter((h) => h !== null);
-    const y = hertz.length ? [Math.min(...hertz) - 20, Math.max(...hertz) + 20] : [75, 300];
+    const y = hertz.length ? [Math.min(...hertz) - 20, Math.max(...hertz) + 20] : this.about.limits;
     const about = { x: [0, this.duration], y, xlabel: "Time (s)", ylabel: "Hz" };
     const box = axes(context, frame, about);
     both.forEach((c, i) => {
@@ -364,7 +369,9 @@ class RelevanceExplorer {
       const hertz = Math.round((peak * rate) / FFT_SIZE);
       spectra[i].say(`strongest at ${hertz} Hz, ${at.toFixed(3)} s`);
     });
-    if (this.relevance) this.note.say(`${where[0].toUpperCase()}${where.slice(1)}.`);
+    const notes = this.isOwn ? this.ownNotes : [];
+    const here = `${where[0].toUpperCase()}${where.slice(1)}.`;
+    if (this.relevance) this.note.say([...notes, here].join(" "));
   }
 
   // what a reader does
@@ -415,7 +422,7 @@ class RelevanceExplorer {
     if (!this.isOwn) this.keep();
     const turn = ++this.asked;
     if (!this.relevance && this.ask) {
-      this.note.say("The kernel is computing…");
+      this.note.say(this.workInWords());
       this.draw();
       try {
         await this.compute(this.ask);
@@ -426,6 +433,14 @@ class RelevanceExplorer {
       if (turn !== this.asked) return;
     }
     this.draw();
+  }
+
+  /** What the kernel is about to do, and how long that takes. */
+  workInWords() {
+    const windows = Math.ceil((this.original?.length ?? 0) / this.hop);
+    const seconds = windows * SECONDS_A_WINDOW;
+    const long = `, which may take ${Math.ceil(seconds / 10) * 10} s: interrupt the kernel to stop it`;
+    return `The kernel is computing ${windows} windows${seconds > 10 ? long : ""}…`;
   }
 
   /**
@@ -450,18 +465,37 @@ class RelevanceExplorer {
 
   /** @param {File} chosen */
   async readFile(chosen) {
+    let found;
     try {
-      this.own = await decode(chosen, this.rate);
-    } catch {
-      this.note.say(
-        `${chosen.name} holds no sound that this browser can read: give a wav, flac, ogg or mp3 file.`,
-      );
-      return;
+      found = await readSound(chosen, this.rate);
+      this.checkLength(found.samples.length / this.rate, chosen.name);
+    } catch (error) {
+      return this.note.say(/** @type {Error} */ (error).message);
     }
+    this.own = found.samples;
+    this.ownNotes = found.notes;
     this.says.options([...this.sayings, [OWN, OWN]]);
     this.says.value = OWN;
     this.talker.options(YOU);
     this.chooseRecording();
+  }
+
+  /**
+   * Refuse what is too long for the kernel, or too short for a network, before it is drawn or sent.
+   * @param {number} seconds
+   * @param {string} name
+   */
+  checkLength(seconds, name) {
+    const { longest, networks } = this.about;
+    const needed = Math.max(...networks.map((n) => n.window)) / this.rate;
+    if (seconds > longest) {
+      throw Error(`${name} lasts ${seconds.toFixed(0)} s: cut it to ${longest} s.`);
+    }
+    if (seconds < needed) {
+      throw Error(
+        `${name} lasts ${seconds.toFixed(2)} s and these networks hear windows of up to ${needed} s: use a longer sound.`,
+      );
+    }
   }
 
   // the talk with Python

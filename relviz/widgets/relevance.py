@@ -159,7 +159,7 @@ class RelevanceExplorer(Explorer):
             raise ParameterError("two recordings have the same words and talker: name them apart.")
         for name, net in networks.items():
             check_rate(net, sample_rate, f"the network {name!r}")
-        self._limits = {"floor": floor, "ceiling": ceiling}
+        self._floor, self._ceiling = floor, ceiling
         by_name = methods if isinstance(methods, Mapping) else {name: name for name in methods}
         self._methods = {name: find(method) for name, method in by_name.items()}
         self._networks, self._recordings, self._rate = dict(networks), list(recordings), sample_rate
@@ -170,6 +170,7 @@ class RelevanceExplorer(Explorer):
         about = {
             "rate": sample_rate,
             "limits": [floor, ceiling],
+            "longest": LONGEST,
             "recordings": [
                 {"says": r.says, "talker": r.talker, "cursor": r.cursor} for r in recordings
             ],
@@ -223,7 +224,9 @@ class RelevanceExplorer(Explorer):
         with warnings.catch_warnings():
             # the page shows the contour and its limits; a relevance signal need not be a voice
             warnings.simplefilter("ignore", acoustics.F0Warning)
-            times, f0 = acoustics.f0_contour(wave, self._rate, **self._limits)
+            times, f0 = acoustics.f0_contour(
+                wave, self._rate, floor=self._floor, ceiling=self._ceiling
+            )
         return {
             "start": float(times[0]) if len(times) else 0.0,
             "step": float(times[1] - times[0]) if len(times) > 1 else 0.01,
@@ -243,6 +246,7 @@ class RelevanceExplorer(Explorer):
                 )
         else:
             wave = np.asarray(self._recordings[number].wave)
+        wave = audio.check(wave, "the file" if number is None else "the recording")
         signal = self._relevance(wave, question["network"], question["method"], question["hop"])
         contours = {"f0": self._f0(signal), "original": self._f0(wave)}
         return contours, [signal.astype("<f4").tobytes()]

@@ -273,7 +273,7 @@ def test_the_page_answers_while_the_network_listens(page, tmp_path, speech):
 @pytest.mark.parametrize(
     ("wave", "words"),
     [
-        (np.zeros(RATE), "own.wav is silent: use another sound."),
+        (np.zeros(RATE), "own.wav is silent (every sample is 0): use another recording."),
         (np.sin(np.arange(3000)), "own.wav lasts 0.19 s and this network hears windows of 0.25 s"),
     ],
 )

@@ -48,7 +48,7 @@ def folder(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = nowhere.parent / "data" / "aev"
     for name in ("men/m01ah", "men/m02ah", "women/w01ah", "women/w49ah"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        noise = np.random.default_rng(0).normal(0, 0.1, 8000)
+        noise = np.random.default_rng(0).normal(0, 0.1, 9600)
         soundfile.write(folder / f"{name}.wav", noise, 16000)
     (folder / "vowdata.dat").write_bytes(VOWDATA.replace("\n", "\r\n").encode())
     (folder / "timedata.dat").write_bytes(TIMEDATA.replace("\n", "\r\n").encode())
@@ -87,7 +87,7 @@ def test_tokens_are_what_the_tables_say(folder: Path) -> None:
     )
     wave = first.wave()
     assert wave.dtype == np.float32
-    assert wave.shape == (8000,)
+    assert wave.shape == (9600,)
     assert corpus.tokens[3].sex == "F"
     assert corpus.tokens[3].path == folder / "women" / "w49ah.wav"
 
@@ -181,6 +181,78 @@ def test_token_without_times(folder: Path) -> None:
     )
 
 
+VOW, TIME = "vowdata.dat", "timedata.dat"
+
+
+@pytest.mark.parametrize(
+    ("table", "was", "now", "line", "reason"),
+    [
+        (VOW, "159  813", "inf  813", 10, "says that m01ah has inf Hz"),
+        (VOW, "159  813", "nan  813", 10, "says that m01ah has nan Hz"),
+        (VOW, "159  813", "-159  813", 10, "says that m01ah has -159 Hz"),
+        (VOW, "159  813", "159  81300", 10, "says that m01ah has 81300 Hz"),
+        (VOW, "159  813", "159  1e300", 10, "says that m01ah has 1e+300 Hz"),
+        (VOW, "2592 \n", "8001 \n", 10, "says that m01ah has 8001 Hz"),
+        (VOW, "813 1283", "1283 813", 10, "says that the formants of m01ah are at 1283, 813, 268"),
+        (VOW, "m01ah 316", "m01ah -316", 10, "says that m01ah lasts -316 ms"),
+        (VOW, "b01ah", "w01ah", 14, "has w01ah again, after line 13"),
+        (VOW, "m02ah 250", "m0\xe9ah 250", 11, "is not a name and 15 numbers"),
+        (VOW, "m02ah 250", "m02ah 250 1", 11, "is not a name and 15 numbers"),
+        (VOW, "m02ah 250", "<p>error 250", 11, "is not a name and 15 numbers"),
+        (TIME, "204.0   520.2", "520.2   204.0", 5, "says that m01ah begins at 520.2 ms, is stead"),
+        (TIME, "204.0   520.2", "inf   520.2", 5, "has inf ms for m01ah"),
+        (TIME, "204.0   520.2", "204.0   nan", 5, "has nan ms for m01ah"),
+        (TIME, "204.0   520.2", "204.0   1e9", 5, "has 1e+09 ms for m01ah"),
+        (TIME, "204.0   520.2", "-4.0   520.2", 5, "has -4 ms for m01ah"),
+        (
+            TIME,
+            "268.0    254.0",
+            "968.0    254.0",
+            5,
+            "says that m01ah begins at 204 ms, is stea",
+        ),
+        (TIME, "m02ah", "m01ah", 6, "has m01ah again, after line 5"),
+    ],
+)
+def test_what_a_table_cannot_say(
+    folder: Path, table: str, was: str, now: str, line: int, reason: str
+) -> None:
+    text = (folder / table).read_text()
+    assert text.count(was) == 1
+    (folder / table).write_text(text.replace(was, now), encoding="latin-1")
+    said = refusal("ah")
+    assert said.startswith(f"{folder / table}, line {line}, {reason}")
+    assert said.endswith(f": for the whole table, {remedy(folder)}")
+
+
+@pytest.mark.parametrize("table", [VOW, TIME])
+def test_what_is_no_table(folder: Path, table: str) -> None:
+    for text in ("", "<!DOCTYPE html><html><title>404</title></html>", "\0" * 1000):
+        (folder / table).write_text(text)
+        assert refusal("ah") == f"{folder / table} holds no row of a table: {remedy(folder)}"
+    (folder / table).write_bytes(bytes(1_000_001))
+    assert refusal("ah") == (
+        f"{folder / table} has 1000001 bytes, too many for this table: {remedy(folder)}"
+    )
+
+
+def test_a_table_that_was_cut_off(folder: Path) -> None:
+    (folder / VOW).write_text(VOWDATA[: VOWDATA.index("w01ah")])
+    assert refusal("ah") == (
+        f"{folder / VOW} has no row for b01ah: for the whole table, {remedy(folder)}"
+    )
+
+
+def test_a_recording_shorter_than_its_vowel(folder: Path) -> None:
+    path = folder / "men" / "m01ah.wav"
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, samples[: int(0.6 * len(samples))], rate)
+    assert refusal("ah") == (
+        f"{path} ends at 0.360 s, but {folder / TIME}, line 5, says that its vowel goes on to "
+        f"0.520 s: {remedy(folder)}"
+    )
+
+
 def test_synthetic_when_there_is_nothing(nowhere: Path) -> None:
     corpus = vowels()
     assert corpus.source == Source("synthetic", None, CORPUS)
@@ -196,12 +268,12 @@ def test_synthetic_when_there_is_nothing(nowhere: Path) -> None:
 def test_rows_of_the_real_tables(recordings: Path) -> None:
     rows = _read_table(recordings / "vowdata.dat", 16)
     assert len(rows) == 1668
-    assert rows["m01ae"][:6] == (323, 174, 663, 2012, 2659, 3691)
-    assert rows["g21uw"] == (
+    assert rows["m01ae"].cells[:6] == (323, 174, 663, 2012, 2659, 3691)
+    assert rows["g21uw"].cells == (
         *(227, 225, 446, 1533, 3269, 4504, 465, 1622, 3261, 444, 1525, 3265, 442, 1619, 3099),
     )
     times = _read_table(recordings / "timedata.dat", 5)
-    assert times["m01ae"] == (177.3, 500.4, 304.0, 297.0)
+    assert times["m01ae"].cells == (177.3, 500.4, 304.0, 297.0)
     tokens = _read_tables(recordings)
     assert len(tokens) == 93 * 12
     assert {token.vowel for token in tokens} == set(VOWELS)

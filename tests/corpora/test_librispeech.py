@@ -30,6 +30,7 @@ from relviz.corpora import (
     split_utterances,
     status,
     store,
+    transfer,
     vowel,
 )
 from relviz.corpora.librispeech import CORPUS, utterances
@@ -126,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(store, "_RETRIES", 0)
-    monkeypatch.setattr(archive, "_CHUNK", 100)
+    monkeypatch.setattr(transfer, "_CHUNK", 100)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
     monkeypatch.setattr(store, "checksums", lambda corpus: digests)
     server = Server()
@@ -343,7 +344,7 @@ def link(name: str, target: str) -> tarfile.TarInfo:
         ),
         (tar(FILES)[:-300], "is no whole tar archive ("),
         (flipped(tar(FILES)), ("is no whole tar archive (", "holds LibriSpeech/")),
-        (b"<html>Not here, but 200</html>", "is no whole tar archive ("),
+        (b"<p>Not here, but 200</p>", "is no whole tar archive ("),
         (tar(FILES, tarfile.TarInfo("../../evil.txt")), "is not to be trusted ("),
         (tar(FILES, tarfile.TarInfo("LibriSpeech/../../evil.txt")), "is not to be trusted ("),
         (tar(FILES, link("LibriSpeech/link", "/etc/passwd")), "is not to be trusted ("),

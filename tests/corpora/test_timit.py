@@ -244,7 +244,7 @@ def test_a_copy_with_a_folder_for_each_speaker(tmp_path: Path) -> None:
 
 @pytest.mark.realdata
 def test_the_real_sample() -> None:
-    root = Path(os.environ["RELVIZ_DATA"]) / "timit-sample"
+    root = Path(os.environ.get("RELVIZ_DATA", "nowhere")) / "timit-sample"
     if not root.is_dir():
         pytest.skip("no sample of TIMIT below RELVIZ_DATA")
     corpus = timit.utterances(root, "sample")

@@ -1,6 +1,7 @@
 """relviz.training.fit: it learns, it survives being killed, it shares batches, it refuses."""
 
 import csv
+import math
 import random
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 import torch
 
 from relviz.networks import PHONE_CNN, SPEAKER_CNN, build
-from relviz.training import Data, fit, load, parallel
+from relviz.training import Data, checkpoint, fit, load, parallel, train
 from relviz.training.checkpoint import COLUMNS, State, held_recipe
 from relviz.training.fit import WithDropout, _step, chosen, seconds_per_step
 from relviz.training.score import log_posteriors
@@ -89,9 +90,9 @@ def test_a_second_run_is_the_same_and_a_finished_one_returns_at_once(uninterrupt
     fit(RECIPE, data, tmp_path)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert same_weights(tmp_path, uninterrupted) and rows(tmp_path) == rows(uninterrupted)
-    before = (tmp_path / "checkpoint.pt").stat().st_mtime_ns
+    before = (tmp_path / "checkpoint.safetensors").stat().st_mtime_ns
     fit(RECIPE, data, tmp_path)
-    assert (tmp_path / "checkpoint.pt").stat().st_mtime_ns == before
+    assert (tmp_path / "checkpoint.safetensors").stat().st_mtime_ns == before
     other = replace(RECIPE, seed=1)
     fit(other, data, tmp_path, resume=False)
     assert not same_weights(tmp_path, uninterrupted)
@@ -124,7 +125,7 @@ def test_killed_again_and_again(uninterrupted, cache, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_saves_and_says_how_to_go_on(uninterrupted, cache, data, tmp_path, number):
     run = subprocess.Popen([*RUN, cache, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     run.stdout.readline()
@@ -133,7 +134,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(uninterrupted, cache, data, tmp_path
     run.send_signal(number)
     said, _ = run.communicate(timeout=60)
     assert run.returncode == 130 and "the same command goes on from there" in said
-    step = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"]
+    step = checkpoint._said(tmp_path / "checkpoint.safetensors")["step"]
     assert 7 <= step < 60 and f"stopped after {step} of 60 steps" in said
     fit(RECIPE, data, tmp_path)
     assert same_weights(tmp_path, uninterrupted) and rows(tmp_path) == rows(uninterrupted)
@@ -141,20 +142,20 @@ def test_ctrl_c_saves_and_says_how_to_go_on(uninterrupted, cache, data, tmp_path
 
 def test_killed_while_a_checkpoint_is_written(uninterrupted, data, tmp_path, monkeypatch):
     """The draft is half written; the checkpoint before it is what counts."""
-    real, calls = torch.save, []
+    real, calls = Path.write_bytes, []
 
-    def broken(content, path):
+    def broken(path, content):
         calls.append(path)
         if len(calls) == 3:
-            Path(path).write_bytes(b"half a checkpoint")
+            real(path, content[:1000])
             raise SystemExit
-        real(content, path)
+        return real(path, content)
 
-    monkeypatch.setattr(torch, "save", broken)
+    monkeypatch.setattr(Path, "write_bytes", broken)
     with pytest.raises(SystemExit):
         fit(RECIPE, data, tmp_path)
-    monkeypatch.setattr(torch, "save", real)
-    (tmp_path / ".checkpoint.pt.1.part").write_bytes(b"left behind")
+    monkeypatch.undo()
+    (tmp_path / ".checkpoint.safetensors.1.part").write_bytes(b"left behind")
     fit(RECIPE, data, tmp_path)
     assert same_weights(tmp_path, uninterrupted) and rows(tmp_path) == rows(uninterrupted)
     assert not list(tmp_path.glob(".*.part"))
@@ -283,11 +284,18 @@ def test_refusals(uninterrupted, data, tmp_path):
         fit(replace(RECIPE, learning_rate=1e30, optimiser="sgd"), data, tmp_path / "nan")
     (tmp_path / "bad").mkdir()
     fit(replace(RECIPE, steps=1), data, tmp_path / "bad")
-    (tmp_path / "bad" / "checkpoint.pt").write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match="is not a checkpoint of this version"):
+    (tmp_path / "bad" / "checkpoint.safetensors").write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match=r"checkpoint\.safetensors cannot be gone on from"):
         fit(replace(RECIPE, steps=1), data, tmp_path / "bad")
-    with pytest.raises(ValueError, match="no device 'abacus' here"):
-        fit(RECIPE, data, tmp_path / "device", device="abacus")
+    for device in ("abacus", "meta", *([] if torch.cuda.is_available() else ["cuda"])):
+        with pytest.raises(ValueError, match=f"no device '{device}' here"):
+            fit(RECIPE, data, tmp_path / "device", device=device)
+    with pytest.raises(ValueError, match=r"a batch of 10+ windows takes over \d+ GB and cpu has"):
+        fit(replace(RECIPE, batch_size=10**9), data, tmp_path / "large")
+    for minutes in (0, -1, math.inf, math.nan):
+        with pytest.raises(ValueError, match=f"minutes is {minutes}: give a time above 0"):
+            train(RECIPE, data, tmp_path / "never", minutes)
+    assert not (tmp_path / "never").exists()
 
 
 def test_load_refuses_what_is_no_network(tmp_path):

@@ -51,7 +51,8 @@ ANOTHER = """
 const done = arguments[0];
 const heard = {};
 window.asked = [];
-const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
+const letter = (byte) => String.fromCharCode(byte);
+const text = (buffer) => btoa(Array.from(new Uint8Array(buffer), letter).join(""));
 const model = {
   ...window.model,
   on: (name, f) => (heard[name] ??= []).push(f),

@@ -191,3 +191,10 @@ def test_a_page_without_a_kernel_goes_on(module):
 
 def test_a_notebook_does_not_keep_the_data_in_words():
     assert repr(Adder()) == "Adder()"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in frame.FOLDER.glob("*.js")))
+def test_scripts_show_text_as_text(name):
+    """Names of classes, talkers and files reach the page as text nodes; no script makes HTML."""
+    makes = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|srcdoc|\beval\(|new Function"
+    assert not re.findall(makes, frame.script(name))

@@ -159,7 +159,7 @@ def test_listening_ends_where_it_is_not_wanted_any_more(module):
 def test_a_wav_file_is_one(module, tmp_path, rate):
     wave = np.random.default_rng(0).uniform(-1, 1, 1000).astype(np.float32)
     code = "return [...new Uint8Array(await m.wavFile(args[0], args[1]).arrayBuffer())];"
-    (tmp_path / "a.wav").write_bytes(bytes(module("engine.js", code, wave.tolist(), rate)))
+    (tmp_path / "a.wav").write_bytes(bytes(module("sound.js", code, wave.tolist(), rate)))
     read, its = soundfile.read(tmp_path / "a.wav", dtype="float32")
     assert its == rate
     np.testing.assert_array_equal(read, wave)
@@ -298,7 +298,7 @@ def test_without_the_networks_it_says_what_to_do(show, explorer):
 def test_every_control_is_reached_with_the_keyboard(show, explorer):
     page = show(explorer)
     wanted = page.find_elements(By.CSS_SELECTOR, ".relviz :is(select, button, input):enabled")
-    assert len(wanted) == 6
+    assert len(wanted) == 7
     for element in wanted:
         page.switch_to.active_element.send_keys(Keys.TAB)
         assert page.switch_to.active_element == element
@@ -443,6 +443,31 @@ def test_it_refuses_to_begin_with_nothing():
 def test_it_refuses_recordings_that_cannot_be_used(wave, words):
     with pytest.raises(audio.AudioError, match=words):
         LiveExplorer({"a": wave})
+
+
+def test_the_range_of_f0_can_be_chosen(show):
+    pulses = np.zeros(RATE, np.float32)
+    pulses[::27] = 1.0  # 593 Hz
+    page = show(LiveExplorer({"a child": pulses}, ceiling=550))
+    assert "F0 593 Hz" not in said(page)
+    for range_, words in (
+        ("100 to 800 Hz", "F0 593 Hz"),
+        ("50 to 300 Hz", "F0 296 Hz (at a limit"),
+    ):
+        choose(page, "F0 searched", range_)
+        assert words in said(page)
+
+
+@pytest.mark.parametrize("limits", [{"floor": 600}, {"floor": 0}])
+def test_limits_that_leave_nothing_to_search_are_refused(limits):
+    with pytest.raises(ValueError, match="make no search: give 0 < floor < ceiling"):
+        LiveExplorer(**limits)
+
+
+def test_the_kernel_refuses_what_is_not_finite(explorer):
+    plan = {"ask": "probabilities", "network": "phones", "first": 0, "hop": 97, "count": 1}
+    with pytest.raises(audio.AudioError, match="NaN or infinite"):
+        explorer.answer(plan, [np.full(RATE, np.nan, "<f4").tobytes()])
 
 
 def test_it_takes_recordings(show):

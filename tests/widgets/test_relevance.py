@@ -2,15 +2,18 @@
 
 import numpy as np
 import pytest
+import soundfile
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 import relviz
 from relviz import acoustics, corpora, networks
 from relviz._errors import ParameterError
 from relviz.widgets.relevance import Recording, RelevanceExplorer, vowel
-from tests.widgets.page import changed, choose, control, played
+from tests.widgets.page import changed, choose, connect, control, pictures, played
 from tools import browser
 
 RATE = 16000
@@ -284,3 +287,55 @@ def test_the_range_of_f0_can_be_chosen():
         assert np.median([h for h in explorer._f0(pulses)["hertz"] if h]) == pytest.approx(
             expected, rel=0.01
         )
+
+
+def says(page, words) -> None:
+    main = page.find_element(By.TAG_NAME, "main")
+    try:
+        WebDriverWait(page, 10, 0.05).until(lambda _: words in main.text)
+    except TimeoutException:
+        assert words in main.text
+        raise
+
+
+@pytest.fixture
+def connected(show, explorer):
+    """A page whose kernel is there, but slow: it answers nothing after its hello."""
+    page = show(explorer)
+    carry = connect(page, explorer)
+    WebDriverWait(page, 10, 0.05).until(lambda _: carry())
+    return page, carry
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sentence"),
+    [
+        (31, "own.wav lasts 31 s: cut it to 30 s."),
+        (
+            0.1,
+            "own.wav lasts 0.10 s and these networks hear windows of up to 0.25 s: use a longer "
+            "sound.",
+        ),
+    ],
+)
+def test_an_own_file_is_checked_before_it_is_sent(connected, tmp_path, seconds, sentence):
+    page, _ = connected
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, round(seconds * RATE))
+    soundfile.write(tmp_path / "own.wav", noise, RATE)
+    before = pictures(page)
+    control(page, "Your own file").send_keys(str(tmp_path / "own.wav"))
+    says(page, sentence)
+    assert pictures(page) == before
+    assert not page.execute_script("return asked.length")
+
+
+def test_the_kernel_says_how_much_work_it_has(connected, tmp_path):
+    page, _ = connected
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 20 * RATE)
+    soundfile.write(tmp_path / "own.wav", noise, RATE)
+    control(page, "Your own file").send_keys(str(tmp_path / "own.wav"))
+    words = "The kernel is computing 3299 windows…"
+    says(page, words)
+    choose(page, "Hop (samples)", 7)
+    words = "45715 windows, which may take 140 s: interrupt the kernel to stop it…"
+    says(page, words)

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import * as engine from "../../../relviz/widgets/engine.js";
+import * as sound from "../../../relviz/widgets/sound.js";
 import { close, noise } from "./signals.mjs";
 
 test("windows are standardised each by itself, and constant ones become 0", () => {
@@ -68,7 +69,7 @@ test("listening ends where it is not wanted any more", async () => {
 });
 
 test("a wav file says what it holds", async () => {
-  const bytes = Buffer.from(await engine.wavFile([0.5, -1, 0.25], 22050).arrayBuffer());
+  const bytes = Buffer.from(await sound.wavFile([0.5, -1, 0.25], 22050).arrayBuffer());
   assert.equal(bytes.length, 44 + 12);
   assert.equal(bytes.toString("latin1", 0, 4), "RIFF");
   assert.equal(bytes.readUInt32LE(4), bytes.length - 8);

@@ -62,7 +62,7 @@ test("live: what a network cannot hear is refused in one sentence", () => {
   );
   assert.equal(
     live.refusal(new Float32Array(4000).fill(0.1), "a.wav", 4000, 16000),
-    "a.wav is silent: use another sound.",
+    "a.wav is silent (every sample is 0.1): use another recording.",
   );
 });
 
