@@ -84,7 +84,7 @@ NOTEBOOKS := $(shell find book -name '*.ipynb' -not -path '*/.*' | sort)
 .PHONY: nbval
 nbval: $(INSTALLED) ## run every chapter and compare the outputs marked for it
 ifneq ($(NOTEBOOKS),)
-	$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=900 -o filterwarnings=default \
+	TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=900 -o filterwarnings=default \
 	  $(NOTEBOOKS)
 endif
 

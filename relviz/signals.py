@@ -11,6 +11,7 @@ signal and cancels the images. Hence the default hop of 97 samples, a prime.
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from math import gcd
@@ -40,6 +41,9 @@ __all__ = [
 Normalise = Literal["window", "utterance", "none"]
 """What a window goes through before the network."""
 
+_LONG = 10.0
+"""Seconds that nobody should wait without being told."""
+
 Scale = Literal["rms", "none"]
 """What becomes of the relevance of each window."""
 
@@ -57,7 +61,7 @@ def relevance_signal(
     scale: Scale = "rms",
     centres: tuple[int, int] | None = None,
     batch_size: int = 64,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> NDArray[np.float64]:
     """Return the relevance of every sample of an utterance, averaged over shifted windows.
 
@@ -89,8 +93,8 @@ def relevance_signal(
         `first` on; None covers the utterance. A single window is `centres=(c, c)`.
     batch_size : int
         Windows at a time.
-    progress : bool
-        Show a bar.
+    progress : bool, optional
+        Show a bar; None shows one where the first windows say that all will take over ten seconds.
 
     Returns
     -------
@@ -151,7 +155,7 @@ def relevance_signal(
     starts = np.arange(first, last + 1, hop_length) - length // 2
     before, after = max(0, -starts[0]), max(0, starts[-1] + length - len(samples))
     total = np.zeros(before + len(samples) + after)
-    count = np.zeros_like(total)
+    count = np.zeros(len(total), dtype=np.uint32)
     for some, windows in batches(
         net,
         samples,
@@ -180,7 +184,7 @@ def batches(
     window: int | None = None,
     normalise: Normalise | None = None,
     batch_size: int = 64,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """Yield the windows of an utterance as a network hears them, some at a time.
 
@@ -215,7 +219,7 @@ def batches(
     if how == "utterance":
         wave = standardise(torch.from_numpy(np.array(wave))).numpy()
     parts = [starts[i : i + batch_size] for i in range(0, len(starts), batch_size)]
-    for part in _bar(parts, progress):
+    for part in _bar(parts, progress):  # whose time is that of what is done with each part
         windows = torch.from_numpy(audio.frame(wave, length, part))
         if how == "window":
             windows = standardise(windows)
@@ -396,9 +400,24 @@ def _like_parameters(net: object, windows: Tensor) -> Tensor:
     return windows
 
 
-def _bar(batches: list[NDArray], progress: bool) -> Any:
+def _bar(parts: list[NDArray], progress: bool | None) -> Iterator[NDArray]:
+    """Pass parts on, with a bar if that is asked for, or if the first say that all will last."""
+    done = 0
+    if progress is None:
+        progress = False
+        for done, part in enumerate(parts[:2], start=1):  # the first may be slow as it is the first
+            begun = time.monotonic()
+            yield part
+            took = time.monotonic() - begun
+            if took * (len(parts) if done == 2 else 2) > _LONG:
+                progress = True
+                break
     if not progress:
-        return batches
+        yield from parts[done:]
+        return
     from tqdm.auto import tqdm
 
-    return tqdm(batches, desc="relevance", unit="batch")
+    with tqdm(total=len(parts), initial=done, desc="relevance", unit="batch") as bar:
+        for part in parts[done:]:
+            yield part
+            bar.update()

@@ -19,7 +19,8 @@ sum to one (interior frames of a Hann window with hop M/4, say) and differ elsew
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, get_args
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import scipy.fft
@@ -35,6 +36,9 @@ __all__ = [
     "spectral_relevance",
     "stft_relevance",
 ]
+
+_BLOCK = 1 << 22
+"""Values of frames that are held at once: 32 MB."""
 
 Form = Literal["paper", "exact"]
 """Which of the two answers."""
@@ -182,6 +186,14 @@ def stft_relevance(
     >>> stft_relevance(np.ones(1000), np.hanning(400), 100).shape
     (201, 11)
     """
+    g: NDArray[np.complex128] = _filled(_stft_blocks(f, window, hop_length, n_fft, form))
+    return g
+
+
+def _stft_blocks(
+    f: ArrayLike, window: ArrayLike, hop_length: int, n_fft: int | None, form: Form
+) -> Iterator[tuple[int, NDArray[np.complex128]]]:
+    """Yield how many frames there are, and some after the other: an hour needs little at once."""
     gradient = _real(f)
     _check(form)
     taper = _padded_window(window, n_fft)
@@ -199,7 +211,21 @@ def stft_relevance(
     padded = np.pad(gradient, edges)
     frames = np.lib.stride_tricks.sliding_window_view(padded, n, axis=-1)
     frames = frames[..., : (count - 1) * hop_length + 1 : hop_length, :]
-    return np.swapaxes(dft_relevance(frames * taper, form), -1, -2)
+    some = max(1, _BLOCK // max(1, frames[..., :1, :].size))
+    for start in range(0, count, some):
+        block = frames[..., start : start + some, :]
+        yield count, np.swapaxes(dft_relevance(block * taper, form), -1, -2)
+
+
+def _filled(blocks: Iterable[tuple[int, NDArray[Any]]]) -> NDArray[Any]:
+    """Put blocks of frames into one array, which alone is there twice at no time."""
+    start = 0
+    for count, block in blocks:
+        if start == 0:
+            whole = np.empty((*block.shape[:-1], count), dtype=block.dtype)
+        whole[..., start : start + block.shape[-1]] = block
+        start += block.shape[-1]
+    return whole
 
 
 def spectral_relevance(
@@ -262,11 +288,12 @@ def spectral_relevance(
     size, hop_length = round(length * sample_rate), round(step * sample_rate)
     taper = scipy.signal.get_window(window, max(size, 1))
     n = scipy.fft.next_fast_len(size, real=True) if n_fft is None else n_fft
-    g = stft_relevance(gradient, taper, hop_length, n_fft=n, form=form)
+    blocks = _stft_blocks(gradient, taper, hop_length, n, form)
+    magnitude = _filled((count, np.abs(g)) for count, g in blocks)
     return SpectralMap(
         scipy.fft.rfftfreq(n, 1 / sample_rate),
-        np.arange(g.shape[-1]) * hop_length / sample_rate,
-        np.abs(g),
+        np.arange(magnitude.shape[-1]) * hop_length / sample_rate,
+        magnitude,
     )
 
 
@@ -276,7 +303,7 @@ def _real(f: ArrayLike) -> NDArray[np.float64]:
         raise ParameterError("f must be a real array with at least one sample along its last axis.")
     if not np.isfinite(array).all():
         raise ParameterError("f holds NaN or infinite values: repair the gradient first.")
-    return array.astype(np.float64)
+    return array.astype(np.float64, copy=False)
 
 
 def _check(form: str) -> None:

@@ -147,8 +147,32 @@ def test_silence_inside_an_utterance_stays_finite():
 def test_progress_bar(capsys):
     signals.relevance_signal(tiny(), tone(200), window=40, progress=True)
     assert "relevance" in capsys.readouterr().err
+    signals.relevance_signal(tiny(), tone(200), window=40, progress=False)
     signals.relevance_signal(tiny(), tone(200), window=40)
     assert capsys.readouterr().err == ""
+
+
+def test_a_call_that_will_last_says_so_at_its_start(monkeypatch, capsys):
+    """The first windows tell; by then, hundreds of others are still to come."""
+    clock = iter([0.0, 4.0, 4.0, 4.5])  # after the first, a batch takes half a second
+    monkeypatch.setattr(signals.time, "monotonic", lambda: next(clock))
+    last = dict(hop_length=1, window=40, batch_size=10)
+    wave = tone(211)  # 22 batches, 11 seconds
+    signals.relevance_signal(tiny(), wave, **last)
+    assert "relevance" in capsys.readouterr().err
+    clock = iter([0.0, 4.0, 4.0, 4.5])
+    quiet = signals.relevance_signal(tiny(), wave[:191], **last)
+    assert capsys.readouterr().err == ""
+    assert quiet.shape == (191,)
+    clock = iter([0.0, 6.0])
+    signals.relevance_signal(tiny(), wave[:191], **last)
+    assert "relevance" in capsys.readouterr().err
+    with pytest.raises(KeyboardInterrupt):
+        signals.relevance_signal(stopped, wave, **last)
+
+
+def stopped(windows):
+    raise KeyboardInterrupt
 
 
 def test_any_other_method_is_overlap_added_alike():

@@ -1,5 +1,7 @@
 """relviz.spectral against autograd through irfft and istft, brute force and finite differences."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.signal
@@ -189,3 +191,27 @@ REFUSED = {
 def test_what_cannot_be_right_is_refused(message):
     with pytest.raises(ValueError, match=message):
         REFUSED[message]()
+
+
+@pytest.mark.parametrize("form", ["paper", "exact"])
+def test_blocks_of_frames_are_one_map(monkeypatch, form):
+    """However few frames are held at once."""
+    f = np.random.default_rng(0).standard_normal((2, 3, 3001))
+    window = scipy.signal.get_window("hann", 400)
+    whole = spectral.stft_relevance(f, window, 100, form=form)
+    mapped = spectral.spectral_relevance(f[0, 0], 16000, form=form)
+    for size in (1, 400 * 6 * 7, 10**9):
+        monkeypatch.setattr(spectral, "_BLOCK", size)
+        np.testing.assert_array_equal(spectral.stft_relevance(f, window, 100, form=form), whole)
+        again = spectral.spectral_relevance(f[0, 0], 16000, form=form)
+        np.testing.assert_array_equal(again.magnitude, mapped.magnitude)
+
+
+def test_an_hour_needs_little_more_than_its_map():
+    """Beyond the result: the signal twice and one block of frames, here 30 MB for ten minutes."""
+    f = np.random.default_rng(0).standard_normal(600 * 16000)
+    tracemalloc.start()
+    found = spectral.spectral_relevance(f, 16000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < found.magnitude.nbytes + 2 * f.nbytes + 12 * 8 * spectral._BLOCK

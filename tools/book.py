@@ -87,7 +87,9 @@ def main() -> None:
     # not the script beside python: its first line fails where the path is long or holds spaces
     program = "from jupyter_book.cli.main import main; main()"
     command = ["build", "-W", "--keep-going", "-n", "--all", str(ROOT)]
-    done = subprocess.run([sys.executable, "-c", program, *command])
+    # a bar would say how fast this machine is, and would be on the page
+    environment = os.environ | {"TQDM_DISABLE": "1"}
+    done = subprocess.run([sys.executable, "-c", program, *command], env=environment)
     if done.returncode or not index.is_file():
         sys.exit(
             "The book was not built. A notebook that failed leaves its traceback in "

@@ -4,6 +4,7 @@ Committed notebooks show on any host what a cell prints, and their diffs stay re
 sound, HTML and widget state are made again whenever the book is built.
 """
 
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -61,6 +62,7 @@ def clean(notebook: NotebookNode) -> None:
 
 def run(path: Path) -> None:
     """Execute one notebook where it lies, as the book and Binder do, and write it back."""
+    os.environ["TQDM_DISABLE"] = "1"  # a bar would say how fast this machine is
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":

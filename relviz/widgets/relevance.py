@@ -218,7 +218,7 @@ class RelevanceExplorer(Explorer):
         with warnings.catch_warnings():
             # the explorer says itself what a hop that shares a factor with the stride does
             warnings.filterwarnings("ignore", message="hop_length .* shares the factor")
-            return relevance_signal(net, wave, hop, method=self._methods[method])
+            return relevance_signal(net, wave, hop, method=self._methods[method], progress=False)
 
     def _f0(self, wave: NDArray) -> dict[str, Any]:
         with warnings.catch_warnings():
