@@ -155,7 +155,7 @@ def test_progress_bar(capsys):
 def test_a_call_that_will_last_says_so_at_its_start(monkeypatch, capsys):
     """The first windows tell; by then, hundreds of others are still to come."""
     clock = iter([0.0, 4.0, 4.0, 4.5])  # after the first, a batch takes half a second
-    monkeypatch.setattr(signals.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(signals, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     last = dict(hop_length=1, window=40, batch_size=10)
     wave = tone(211)  # 22 batches, 11 seconds
     signals.relevance_signal(tiny(), wave, **last)
