@@ -142,7 +142,7 @@ def read(
     ------
     AudioError
         Naming the file, if it is missing, unreadable, or ends before its header says, for a channel
-        that it has not, and for what `check` refuses.
+        that it has not, silence that would unpack to gigabytes, and for what `check` refuses.
 
     Warns
     -----
@@ -249,7 +249,7 @@ def _decoded(path: Path, name: str) -> tuple[NDArray[np.float32], int]:
                 )
             if promised is None and said.mended is None and 0 < file.frames < _UNKNOWN:
                 promised = file.frames
-            blocks, failed = _blocks(file)
+            blocks, failed = _blocks(file, name, max(_SPARE, _DENSE * path.stat().st_size))
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         if not said.ends:
             raise AudioError(f"{name} breaks off after its head: get it again.") from error
@@ -277,8 +277,12 @@ _SLACK = 0.1  # seconds: decoders cut what an encoder has added at both ends
 _BLOCK = 1 << 20  # samples of all channels
 
 
-def _blocks(file: Any) -> tuple[list[NDArray[np.float32]], bool]:
-    """Read to the end, or as far as it goes; whether it broke off there."""
+_SPARE = 50_000_000  # samples of all channels, 200 MB, that any file may have
+_DENSE = 150  # of them a byte: low-rate speech in stereo has 130, digital silence in FLAC 450
+
+
+def _blocks(file: Any, name: str, most: int) -> tuple[list[NDArray[np.float32]], bool]:
+    """Read to the end, or as far as it goes, but at most `most`; whether it broke off there."""
     import soundfile
 
     blocks = []
@@ -296,6 +300,12 @@ def _blocks(file: Any) -> tuple[list[NDArray[np.float32]], bool]:
             return blocks, "fseek" not in str(error)
         if len(blocks[-1]) < length:
             return blocks, False
+        if len(blocks) * length * file.channels > most:
+            seconds = len(blocks) * length / file.samplerate
+            raise AudioError(
+                f"{name} goes on after {seconds:.0f} s, of which it needs less than a byte for "
+                f"{_DENSE} samples: it is silence nearly throughout, so cut it to what is said."
+            )
 
 
 def _by_ffmpeg(path: Path) -> tuple[NDArray[np.float32], int] | None:
@@ -321,7 +331,8 @@ def _by_ffmpeg(path: Path) -> tuple[NDArray[np.float32], int] | None:
 
 def _within_one(channels: NDArray[np.float32], name: str) -> NDArray[np.float32]:
     """Bring floating point samples in the range of 16-bit integers to -1 to 1, and say so."""
-    peak = float(np.nanmax(np.abs(channels), initial=0))
+    highest, lowest = np.nanmax(channels, initial=0), np.nanmin(channels, initial=0)
+    peak = float(max(highest, -lowest))
     if not np.isfinite(peak) or peak <= LOUDEST:
         return channels
     if peak > 32768:
@@ -349,8 +360,8 @@ def _one_channel(
     mixed = channels.mean(axis=1)
     if count == 1 or not np.isfinite(channels).all():
         return mixed
-    energies = np.square(channels - channels.mean(axis=0), dtype=np.float64).mean(axis=0)
-    left = np.square(mixed - mixed.mean(), dtype=np.float64).mean()
+    energies = np.array([_energy(each) for each in channels.T])
+    left = _energy(mixed)
     if left >= CANCELLED * energies.mean():
         return mixed
     stronger = int(energies.argmax())
@@ -361,6 +372,13 @@ def _one_channel(
         stacklevel=3,
     )
     return channels[:, stronger]
+
+
+def _energy(wave: NDArray[np.float32]) -> float:
+    """Mean square about the mean, a piece at a time: an hour's would take as much memory again."""
+    mean = wave.mean()
+    pieces = (wave[at : at + _BLOCK] - mean for at in range(0, len(wave), _BLOCK))
+    return sum(float(np.square(piece, dtype=np.float64).sum()) for piece in pieces) / len(wave)
 
 
 def resample(wave: NDArray[np.float32], rate: float, new_rate: float) -> NDArray[np.float32]:

@@ -290,3 +290,18 @@ def test_a_damaged_file_is_read_or_refused_by_name(tmp_path, data):
     except audio.AudioError as error:
         message = str(error)
     assert str(path) in message and "\n" not in message
+
+
+def test_silence_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "_SPARE", 1_000_000)
+    path = tmp_path / "silence.flac"
+    with soundfile.SoundFile(path, "w", 48000, 2, format="FLAC", subtype="PCM_16") as file:
+        block = np.zeros((1 << 19, 2), dtype=np.int16)
+        block[0] = 1000
+        for _ in range(8):
+            file.write(block)
+    with pytest.raises(audio.AudioError, match=r"silence\.flac goes on after \d+ s, .*, so cut it"):
+        audio.read(path)
+    noise = np.random.default_rng(0).normal(0, 0.1, (1_100_000, 2))
+    soundfile.write(path, noise, 48000)
+    assert len(audio.read(path)) == pytest.approx(1_100_000 / 3, abs=1)

@@ -205,6 +205,8 @@ def damage(data: bytes, kind: str, name: str, rng: random.Random) -> tuple[bytes
         ways += [member] * 6
     elif not name.endswith((".wav", ".WAV")) and kind in ("tables", "annotations"):
         ways += [words] * 8 + [encoded] * 2
+    if name == "sound.flac":
+        ways += [swollen]
     ways += [replaced]
     way = rng.choice(ways)
     return way(data, rng), way.__name__
@@ -264,6 +266,22 @@ def replaced(data: bytes, rng: random.Random) -> bytes:
             b"\n" * 3000,
         ]
     )
+
+
+def swollen(data: bytes, rng: random.Random) -> bytes:
+    """Half a gigabyte of silence in 300 kB."""
+    return silence()
+
+
+@cache
+def silence() -> bytes:
+    """An hour and a half of it, after a click."""
+    buffer = io.BytesIO()
+    with soundfile.SoundFile(buffer, "w", 16000, 2, format="FLAC", subtype="PCM_16") as file:
+        file.write(np.ones((1, 2)) / 2)
+        for _ in range(66):
+            file.write(np.zeros((1 << 20, 2), dtype=np.int16))
+    return buffer.getvalue()
 
 
 CELLS = (
