@@ -230,7 +230,7 @@ def _tensors(
         if said.get("shape") != list(shape):
             found = _named(json.dumps(said.get("shape")))
             raise CardError(f"{name} has the shape {found}, not {list(shape)}")
-        if said.get("dtype") not in _BYTES:
+        if not isinstance(said.get("dtype"), str) or said["dtype"] not in _BYTES:
             raise CardError(f"{name} has numbers of type {_named(json.dumps(said.get('dtype')))}")
         taken += math.prod(shape) * _BYTES[said["dtype"]]
     if taken != data:

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from relviz._errors import RelvizError, WriteError
 
-__all__ = ["alone", "folder", "remove", "replacing", "sweep", "write_text"]
+__all__ = ["alone", "folder", "probe", "remove", "replacing", "sweep", "write_text"]
 
 _LOCK = ".lock"
 
@@ -68,6 +68,37 @@ def folder(path: Path | str) -> Path:
     except OSError as error:
         raise _unwritable(path, error) from error
     return path
+
+
+def probe(path: Path | str) -> None:
+    """See at the start of long work that its result can be written, and leave nothing behind.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file that is to be written; if it is there, it stays as it is.
+
+    Raises
+    ------
+    WriteError
+        If it cannot.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> probe(Path(tempfile.mkdtemp()) / "table.csv")
+    """
+    path = Path(path)
+    draft = _draft(path)
+    try:
+        draft.write_bytes(bytes(1))
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def remove(path: Path | str) -> None:
@@ -176,7 +207,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     '1 2 3'
     """
     path = Path(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}.part")
+    draft = _draft(path)
     try:
         yield draft
         with draft.open("rb+") as file:
@@ -195,8 +226,14 @@ def replacing(path: Path | str) -> Iterator[Path]:
             draft.unlink(missing_ok=True)
 
 
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}.part")
+
+
 def _unwritable(path: Path, error: OSError) -> WriteError:
     reason = (error.strerror or str(error)).lower()
+    if error.errno == errno.EEXIST:
+        reason = "a file has its name"
     if error.errno == errno.ENOENT:
         reason = f"{path.parent} is not there"
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)

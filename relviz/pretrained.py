@@ -256,9 +256,7 @@ def card(network: str | Path = "phones") -> str:
         "Network": f"{texts['what']} {len(metadata.classes)} classes, {parameters} parameters, "
         f"{path.stat().st_size / 1e6:.1f} MB. Windows are normalised per {metadata.normalise}.",
         "Data": _data(metadata.about),
-        "Licence": "The weights come with relviz, under its licence (BSD 3-Clause). They were "
-        "trained on LibriSpeech (Panayotov et al., 2015, 10.1109/ICASSP.2015.7178964), read by "
-        "LibriVox volunteers, CC BY 4.0.",
+        "Licence": _LICENCE if path.parent == WEIGHTS else "",
         "Training": _training(metadata),
         "Scores": "<br>".join(_scores(metadata.scores)) or "none",
         "Spread": _spread(network),
@@ -268,6 +266,13 @@ def card(network: str | Path = "phones") -> str:
     lines = ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows.items() if text)]
     return "\n".join(lines)
 
+
+_LICENCE = (
+    "The weights come with relviz, under its licence (BSD 3-Clause). They were trained on "
+    "LibriSpeech (Panayotov et al., 2015, 10.1109/ICASSP.2015.7178964), read by LibriVox "
+    "volunteers, CC BY 4.0."
+)
+"""Of the shipped networks; a file from elsewhere says nothing of its own."""
 
 _TEXTS: Mapping[str, Mapping[str, str]] = {
     "phones": {

@@ -1,9 +1,12 @@
 """`relviz` on the command line, as a user would type it."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import fields, replace
 from types import SimpleNamespace
 
@@ -11,7 +14,7 @@ import pandas as pd
 import pytest
 
 from relviz import __version__, cli
-from relviz._errors import ParameterError
+from relviz._errors import ParameterError, WriteError
 from relviz.attributions import METHODS
 from relviz.cli import data, evaluate, train
 from relviz.networks import PHONE_CNN, SPEAKER_CNN
@@ -267,9 +270,9 @@ def refused(arguments, capsys):
 def test_refusals_are_one_sentence(monkeypatch, tmp_path, capsys):
     vowels = ["evaluate", "vowels", "-o"]
     assert "neither .csv nor .parquet" in refused([*vowels, "table.xls"], capsys)
-    assert "is not a folder" in refused([*vowels, str(tmp_path / "no" / "t.csv")], capsys)
+    assert "no is not there): choose" in refused([*vowels, str(tmp_path / "no" / "t.csv")], capsys)
     (tmp_path / "t.csv").mkdir()
-    assert "is a folder: name a file" in refused([*vowels, str(tmp_path / "t.csv")], capsys)
+    assert "(it is a folder)" in refused([*vowels, str(tmp_path / "t.csv")], capsys)
     monkeypatch.setenv("RELVIZ_DATA", str(tmp_path / "nowhere"))
     assert "nowhere" in refused(["data", "status"], capsys)
     recipe = refused(["train", "phones", "--out", str(tmp_path), "--batch-size", "0"], capsys)
@@ -329,6 +332,49 @@ def test_interrupt(monkeypatch, capsys):
     monkeypatch.setattr(data.registry, "status", stop)
     assert cli.main(["data", "status"]) == 130
     assert capsys.readouterr().err == "relviz: stopped.\n"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_system_that_ends_it_is_heard(number, status, monkeypatch, capsys):
+    """What the command had begun is left as after Ctrl-C."""
+    left = []
+
+    def work():
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(60)
+        finally:
+            left.append("tidied")
+
+    monkeypatch.setattr(data.registry, "status", work)
+    before = signal.getsignal(number)
+    assert cli.main(["data", "status"]) == status
+    assert capsys.readouterr().err == "relviz: stopped.\n" and left == ["tidied"]
+    assert signal.getsignal(number) == before
+
+
+def test_a_table_is_printed_before_it_is_written(monkeypatch, tmp_path, capsys):
+    """A disk that fills up meanwhile takes nothing from the reader."""
+
+    def full(table, path):
+        raise WriteError(f"{path} cannot be written (no space left on device): make room.")
+
+    monkeypatch.setattr(study, "table2", lambda *_, **__: study.paper().assign(signal="ours"))
+    monkeypatch.setattr(evaluate, "_write", full)
+    out = tmp_path / "table.csv"
+    assert cli.main(["evaluate", "vowels", "--talkers", "1", "-o", str(out)]) == 1
+    printed = capsys.readouterr()
+    assert "F0" in printed.out and printed.err.endswith("(no space left on device): make room.\n")
+
+
+def test_an_output_that_cannot_be_written_is_named_before_the_work(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for output, why in (
+        (tmp_path / "file" / "table.csv", "(not a directory)"),
+        (tmp_path / "table.txt", "ends in neither"),
+        (tmp_path / f"{'x' * 300}.csv", "cannot be written (file name too long)"),
+    ):
+        assert why in refused(["evaluate", "vowels", "-o", str(output)], capsys)
 
 
 def test_what_needs_a_licence_is_not_fetched(capsys):

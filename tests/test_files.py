@@ -132,6 +132,17 @@ def test_what_is_not_about_writing_stays_itself(path, error):
         missing.read_bytes()
 
 
+def test_a_probe_leaves_nothing_and_names_what_it_meets(path):
+    files.probe(path)
+    assert path.read_text() == "as it was" and names(path.parent) == ["table.csv"]
+    gone = path.parent / "gone" / "table.csv"
+    assert refused(files.probe, gone).startswith(f"{gone} cannot be written ({gone.parent} is not")
+    assert refused(files.probe, path / "x") == (
+        f"{path / 'x'} cannot be written (not a directory): choose another place."
+    )
+    assert "(it is a folder)" in refused(files.probe, path.parent)
+
+
 def test_folders_at_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert files.folder("~/a/b") == tmp_path / "a" / "b" and (tmp_path / "a" / "b").is_dir()
@@ -170,6 +181,12 @@ def test_a_folder_has_one_holder_and_outlives_it(tmp_path):
 def take(folder):
     with files.alone(folder, "busy."):
         pass
+
+
+def test_what_cannot_be_removed_is_named(path):
+    files.remove(path)
+    files.remove(path)
+    assert refused(files.remove, path.parent).startswith(f"{path.parent} cannot be written (")
 
 
 def test_a_folder_that_takes_no_lock_is_named(tmp_path):

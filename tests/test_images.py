@@ -1,8 +1,10 @@
 """relviz.images: two networks against other implementations, and files that are no weights."""
 
 import hashlib
+import io
 import os
 import pickle
+import random
 import subprocess
 import sys
 
@@ -14,8 +16,9 @@ from torch import nn
 
 import relviz
 from relviz import images
-from relviz._errors import MissingExtraError
+from relviz._errors import MissingExtraError, ParameterError
 from relviz.corpora import CorpusError
+from tools import malformed
 
 skimage_data = pytest.importorskip("skimage.data")
 
@@ -388,6 +391,22 @@ def test_vgg16_download_checks_the_digest(empty_caches, monkeypatch, vgg_file):
     monkeypatch.setattr(images, "VGG16_SHA256", hashlib.sha256(source.read_bytes()).hexdigest())
     assert isinstance(images.vgg16(download=True), images.VGG16)
     assert images.find_vgg16() == empty_caches / "cache" / "relviz" / "vgg16-397923af.pth"
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_vgg16_from_a_stranger(tmp_path, zipped):
+    """Whatever torch's reader meets in a damaged file: it has many ways to stumble."""
+    buffer = io.BytesIO()
+    torch.save(
+        {"features.0.weight": torch.ones(4, 3)}, buffer, _use_new_zipfile_serialization=zipped
+    )
+    file = tmp_path / "stranger.pth"
+    for seed in range(60):
+        rng = random.Random(seed)
+        way = rng.choice([malformed.cut, malformed.flip, malformed.overwrite, malformed.splice])
+        file.write_bytes(way(buffer.getvalue(), rng))
+        with pytest.raises(ParameterError, match=r"stranger\.pth holds no weights of VGG16 \(\w+"):
+            images.vgg16(file)
 
 
 def test_digest_fits_the_name_of_the_file():

@@ -98,6 +98,7 @@ def test_load_takes_files_and_runs_and_refuses_the_rest(tmp_path):
         x = torch.ones(1, 400)
         assert torch.equal(again(x), net(x))
     assert "seed 4." in card(tmp_path) and "Spread" not in card(tmp_path)
+    assert "Licence" not in card(tmp_path)  # that of the shipped ones is not a stranger's
     with pytest.raises(FileNotFoundError, match=r"nowhere is not there: name a .* phones, "):
         load(tmp_path / "nowhere")
     state = torch.random.get_rng_state()
@@ -261,6 +262,10 @@ def drop(name: str) -> Callable[[dict[str, Any], dict[str, Any]], object]:
         (
             lambda header, _: header["features.0.bias"].update(dtype="I32"),
             'features.0.bias has numbers of type "I32"',
+        ),
+        (
+            lambda header, _: header["features.0.bias"].update(dtype=["F32"]),
+            'features.0.bias has numbers of type ["F32"]',
         ),
         (
             lambda header, _: header["features.0.bias"].update(shape=None),

@@ -127,14 +127,14 @@ def align(
     jobs
         Worker processes.
     """
-    from relviz import corpora
+    from relviz import corpora, files
     from relviz.corpora import textgrid
 
     own = _dictionary(dictionary)
     loaded = corpora.load(corpus, part or None, root)
     print(loaded.source.describe(), file=sys.stderr)
+    files.probe(files.folder(out) / "any.TextGrid")
     found = corpora.align(loaded.utterances, jobs, progress=True, dictionary=own)
-    out.mkdir(parents=True, exist_ok=True)
     for name, spans in found.spans.items():
         textgrid.write(out / f"{name}.TextGrid", spans)
     for name, why in found.skipped.items():

@@ -92,13 +92,12 @@ def vowels(
         corpus = replace(corpus, tokens=tuple(t for t in corpus.tokens if t.talker in kept))
     print(corpus.source.describe(), file=sys.stderr)
     table = study.table2(signals, corpus, jobs=jobs, progress=True)
-    if output:
-        _write(table, output)
     everything = pd.concat([study.paper(), table], ignore_index=True)
     if full:
         print(study.layout(everything).to_string(float_format="{:.1f}".format), end="\n\n")
     print(study.summary(everything).to_string())
-    if output:
+    if output:  # last, so that a disk that is full by now takes nothing from the reader
+        _write(table, output)
         print(f"{len(table)} cells in {output}", file=sys.stderr)
 
 
@@ -139,9 +138,6 @@ def hand(
     late = study.spread(study.boundaries(corpus, jobs, progress=True))
     print(corpus.source.describe(), file=sys.stderr)
     right = study.frames(networks, corpus, jobs, progress=True)
-    for path, table in ((output, right), (boundaries, late)):
-        if path:
-            _write(table.round(4), path)
     wide = right.pivot(index=["labels", "closures"], columns="phones", values="accuracy")
     wide = wide.loc[list(dict.fromkeys(zip(right["labels"], right["closures"], strict=True)))]
     print("Frames whose phone is the one by hand, in percent:", end="\n\n")
@@ -149,16 +145,16 @@ def hand(
     print("\nForced alignment, milliseconds from the boundary by hand:", end="\n\n")
     shown = late.assign(within_20=100 * late["within_20"])
     print(shown.to_string(index=False, float_format="{:.1f}".format))
+    for path, table in ((output, right), (boundaries, late)):
+        if path:
+            _write(table.round(4), path)
 
 
 def _writable(path: Path) -> None:
     """Refuse an output before the work, not after it."""
     if path.suffix not in (".csv", ".parquet"):
         raise ParameterError(f"{path} ends in neither .csv nor .parquet: choose one of the two.")
-    if not path.parent.is_dir():
-        raise ParameterError(f"{path.parent} is not a folder: make it first.")
-    if path.is_dir():
-        raise ParameterError(f"{path} is a folder: name a file.")
+    files.probe(path)
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:

@@ -18,7 +18,7 @@ from relviz.corpora import store, synthetic
 from relviz.corpora.corpus import Corpus, CorpusError, Source
 from relviz.corpora.tokens import TABLE2, VOWELS, Vowel, VowelCorpus, deviations
 
-__all__ = ["CORPUS", "present", "vowels"]
+__all__ = ["CORPUS", "check_length", "present", "vowels"]
 
 
 def vowels(
@@ -78,7 +78,8 @@ def vowels(
     absent = [token.path for token in tokens if token.path and not token.path.is_file()]
     if absent:
         raise CorpusError(_absent(source.folder, absent[0], len(absent)))
-    _check_lengths(tokens, source.folder)
+    for token in tokens:
+        check_length(token)
     return VowelCorpus(tokens, source, deviations(everything))
 
 
@@ -111,6 +112,39 @@ def present(source: Source) -> VowelCorpus:
     everything = _read_tables(source.folder)
     tokens = tuple(token for token in everything if token.path and token.path.is_file())
     return VowelCorpus(tokens, source, deviations(everything))
+
+
+def check_length(token: Vowel) -> None:
+    """Refuse a recording that ends before its vowel does.
+
+    Parameters
+    ----------
+    token : Vowel
+        One of this corpus.
+
+    Raises
+    ------
+    CorpusError
+        Naming the recording, and the line of the table that says where the vowel ends.
+    AudioError
+        For a recording that is none.
+
+    Examples
+    --------
+    >>> for token in vowels(["ah"]).tokens:
+    ...     check_length(token)
+    """
+    if token.path is None:
+        return
+    seconds = audio.duration(token.path)
+    if seconds < token.end:
+        folder = token.path.parent.parent
+        path = folder / "timedata.dat"
+        line = _read_table(path, 5)[token.name].line
+        raise CorpusError(
+            f"{token.path} ends at {seconds:.3f} s, but {path}, line {line}, says that its vowel "
+            f"goes on to {token.end:.3f} s: {store.remedy(CORPUS, folder)}."
+        )
 
 
 CORPUS = Corpus(
@@ -251,20 +285,6 @@ def _check_times(path: Path, name: str, row: _Row) -> None:
             f"says that {name} begins at {start:g} ms, is steady at {sum(judges) / 2:g} and ends "
             f"at {end:g}",
         )
-
-
-def _check_lengths(tokens: Sequence[Vowel], folder: Path) -> None:
-    """Refuse a recording that ends before its vowel does."""
-    for token in tokens:
-        assert token.path is not None
-        seconds = audio.duration(token.path)
-        if seconds < token.end:
-            path = folder / "timedata.dat"
-            line = _read_table(path, 5)[token.name].line
-            raise CorpusError(
-                f"{token.path} ends at {seconds:.3f} s, but {path}, line {line}, says that its "
-                f"vowel goes on to {token.end:.3f} s: {store.remedy(CORPUS, folder)}."
-            )
 
 
 def _wrong(path: Path, line: int, what: str) -> CorpusError:

@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,7 +41,10 @@ _OFFSET = (0.025625 - _FRAME) / 2
 _BEAM = 1e-100
 """How much less likely than the best a path may become before it is given up."""
 
-_FORMAT = 2
+_HOUR = 3600
+"""Seconds: a draft that nobody has written to for so long is nobody's."""
+
+_FORMAT = 3
 """Raise it when the same audio and text would give other times: the cache is then not used."""
 
 
@@ -85,7 +89,8 @@ def align(
         Processes, -1 for one a core.
     cache : Path or str, optional
         Folder of finished alignments, one file each, found again by sound, text and version of
-        pocketsphinx; default, in the user's cache. What is done stays after a failure or Ctrl-C.
+        pocketsphinx; default, in the user's cache. What is done stays after a failure or Ctrl-C;
+        what is no longer as it was written is made again, with a warning.
     progress : bool
         Show a tqdm bar.
     dictionary : mapping of str to tuple of str, optional
@@ -102,7 +107,9 @@ def align(
     AudioError
         For a recording that cannot be read.
     CorpusError
-        For two utterances of one name, or a cache that cannot be written.
+        For two utterances of one name.
+    WriteError
+        For a cache that cannot be written.
     MissingExtraError
         Without pocketsphinx.
 
@@ -136,10 +143,16 @@ def align(
             skipped[utterance.name] = what
             continue
         path = folder / f"{_key(utterance, words)}.tsv"
-        if path.is_file():
-            spans[utterance.name] = _read(path)
+        kept = _read(path) if path.exists() else None
+        if kept is not None:
+            spans[utterance.name] = kept
         else:
             todo.append((utterance, words, path))
+    if damaged := sum(path.exists() for _, _, path in todo):
+        warnings.warn(
+            f"{damaged} of the alignments in {folder} are damaged: they are made again.",
+            stacklevel=2,
+        )
     for name, found in _run(todo, jobs, progress):
         if found is None:
             skipped[name] = "the text does not fit the sound"
@@ -265,13 +278,7 @@ def _run(
     if not todo:
         return []
     folder = todo[0][2].parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CorpusError(
-            f"{folder} cannot be written ({error.strerror}): give another folder as cache."
-        ) from error
-    files.sweep(folder, age=86400)
+    files.sweep(files.folder(folder), age=_HOUR)
     work = tasks.run(
         _align_into, todo, jobs=jobs, progress=progress, title="alignment", unit="file"
     )
@@ -283,8 +290,8 @@ def _align_into(task: tuple[Utterance, tuple[str, ...], Path]) -> tuple[str, Ali
     utterance, words, path = task
     found = _align(utterance.wave(), words)
     if found is not None:
-        rows = (f"{start!r}\t{end!r}\t{label}\n" for start, end, label in found)
-        files.write_text(path, "".join(rows))
+        text = "".join(f"{start!r}\t{end!r}\t{label}\n" for start, end, label in found)
+        files.write_text(path, f"{text}{_check(path, text)}\n")
     return utterance.name, found
 
 
@@ -372,6 +379,18 @@ def _key(utterance: Utterance, words: tuple[str, ...]) -> str:
     return hashlib.sha256(version.encode() + content).hexdigest()
 
 
-def _read(path: Path) -> Alignment:
-    rows = (line.split("\t") for line in path.read_text().splitlines())
-    return tuple(Span(float(start), float(end), label) for start, end, label in rows)
+def _check(path: Path, text: str) -> str:
+    """Return a digest of what is kept and of its name, which says of what it is the alignment."""
+    return hashlib.sha256(f"{path.name}\n{text}".encode()).hexdigest()
+
+
+def _read(path: Path) -> Alignment | None:
+    """Read a kept alignment; None if it is not as it was written."""
+    try:
+        *lines, check = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        if check.strip() != _check(path, "".join(lines)):
+            return None
+        rows = [line.rstrip("\n").split("\t") for line in lines]
+        return tuple(Span(float(start), float(end), label) for start, end, label in rows)
+    except (OSError, ValueError):
+        return None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import glob
 import gzip
 import hashlib
 import shutil
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -68,7 +71,7 @@ def fetch(
     url : str
         Of the archive.
     folder : Path
-        Where the files go; its parent must be there.
+        Where the files go; its parent must be there, and nobody else may be fetching into it.
     listed : mapping of str to str
         Path below the archive's one top folder -> SHA-256; whatever else it holds is left out.
     retries : int
@@ -105,7 +108,10 @@ def fetch(
             if not left:
                 raise
     try:
-        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as unpacked:
+        prefix = f".unpacking-{folder.name}~"
+        for old in folder.parent.glob(f"{glob.escape(prefix)}*"):  # of a fetch that was killed
+            shutil.rmtree(old, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=folder.parent) as unpacked:
             (unzip if url.endswith(".zip") else unpack)(draft, Path(unpacked), listed, most)
             for name in listed:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -205,7 +211,7 @@ def unpack(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARG
         raise ArchiveError(f"is not to be trusted ({error})") from error
     except ArchiveError:
         raise
-    except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, OverflowError) as error:
+    except _BROKEN as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the archive
         raise ArchiveError(f"is no whole tar archive ({error})") from error
@@ -259,7 +265,12 @@ def unzip(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARGE
                 with archive.open(member) as content:
                     _unpack(content, folder / name, listed[name], member.filename)
                 found.add(name)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+    except ArchiveError:
+        raise
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, struct.error, *_BROKEN) as error:
+        # a place before the archive's beginning is an invalid argument of the disk's
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
         raise ArchiveError(f"is no whole zip archive ({error})") from error
     absent = [name for name in listed if name not in found]
     if absent:
@@ -286,15 +297,30 @@ def _opened(path: Path) -> gzip.GzipFile | BufferedReader:
     return gzip.open(path) if compressed else path.open("rb")
 
 
+# long chains of heads, each of another, are a recursion in tarfile
+_BROKEN = (
+    tarfile.TarError,
+    EOFError,
+    OSError,
+    zlib.error,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
+
+
 class _Counted:
     """A file that may be read from its beginning on, and only so far: a megabyte can hold 1,000."""
 
     def __init__(self, file: gzip.GzipFile | BufferedReader, most: int) -> None:
-        self._file, self._most, self._left = file, most, most
+        self._file, self._most, self._left, self._ended = file, most, most, 0
 
     def read(self, size: int) -> bytes:
         data = self._file.read(size)
         self._left -= len(data)
+        self._ended += not data
+        if self._ended > 3:  # tarfile goes on for as long as a member claims to be: years
+            raise EOFError("a member ends early")
         if self._left < 0:
             raise ArchiveError(f"unpacks to more than the {self._most} bytes that it can have")
         return data

@@ -20,11 +20,13 @@ import numpy as np
 from relviz import audio, tasks
 from relviz._errors import RelvizError
 from relviz._extras import require
+from relviz._text import printable
 from relviz.corpora import aev, registry, store, timit
 from relviz.corpora.alignment import pronounceable
 from relviz.corpora.corpus import Corpus, CorpusError, Source
 from relviz.corpora.pronunciations import Pronunciations
 from relviz.corpora.speech import SpeechCorpus, Utterance, read_text
+from relviz.corpora.tokens import Vowel
 
 __all__ = ["Recording", "Report", "check"]
 
@@ -145,7 +147,7 @@ class Report:
                 found += [f"  {each}" for each in several[:end]]
                 if end is not None and len(several) > end:
                     found.append(f"  and {len(several) - end} more")
-        return found
+        return [printable(line) for line in found]
 
 
 def check(
@@ -241,6 +243,8 @@ def _read(item: Any, labelled: bool) -> Recording:
             wave = item.wave()
             if labelled:
                 timit.alignment(item)
+            if isinstance(item, Vowel):
+                aev.check_length(item)
         except (RelvizError, OSError) as error:
             return Recording(item.name, wrong=str(error))
     notes = tuple(str(each.message) for each in caught if each.category is UserWarning)
@@ -291,7 +295,7 @@ def _unspoken(items: Sequence[Any], folder: Path) -> Iterator[str]:
             for line in read_text(transcript).split("\n"):
                 name = line.partition(" ")[0].split("\t")[0]
                 if name and name not in here:
-                    yield (path / f"{name}.flac").relative_to(folder).as_posix()
+                    yield f"{path.relative_to(folder).as_posix()}/{name}.flac"
 
 
 def _row(title: str, text: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from relviz.audio import shown
 from relviz.corpora import aev, librispeech, store, timit
 from relviz.corpora.corpus import Corpus, CorpusError, Source
 
@@ -61,13 +62,13 @@ to aev
         if self.source is None:
             return (
                 f"{name}: no recordings, synthetic speech stands in; `relviz data fetch {name}` "
-                f"downloads {self.expected} files to {self.folder}"
+                f"downloads {self.expected} files to {shown(self.folder)}"
             )
         if not self.expected:
-            return f"{name}: in {self.folder} ({self.source.origin}), unchecked"
+            return f"{name}: in {shown(self.folder)} ({self.source.origin}), unchecked"
         checked = f"{self.wrong} of them wrong" if self.wrong else "all with the listed SHA-256"
         return (
-            f"{name}: {self.present} of {self.expected} files in {self.folder} "
+            f"{name}: {self.present} of {self.expected} files in {shown(self.folder)} "
             f"({self.source.origin}), {checked}"
         )
 

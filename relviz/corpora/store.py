@@ -11,12 +11,16 @@ import hashlib
 import logging
 import os
 import shlex
+import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
+from relviz import files
+from relviz._errors import WriteError
 from relviz._extras import require
 from relviz.corpora.corpus import VARIABLE, Corpus, CorpusError, Source
 
@@ -32,8 +36,12 @@ __all__ = [
     "verify",
 ]
 
+_DRAFTS = ".fetching"
+"""What is on its way into a corpus' folder."""
+
 _RETRIES = 2
 _PARALLEL = 8
+_DAY = 86400
 
 
 def cache() -> Path:
@@ -242,7 +250,8 @@ def fetch(corpus: Corpus, folder: Path | str | None = None, progress: bool = Fal
     ------
     CorpusError
         Naming the URL, at the first file that cannot be had after two more tries; naming the folder
-        if it cannot be written to; and for a corpus that needs a licence.
+        if it cannot be written to, or another fetch is at it; and for a corpus that needs a
+        licence.
 
     Examples
     --------
@@ -258,10 +267,15 @@ needs a licence (LDC93S1, from the Linguistic Data Consortium): name the folder 
             "folder of your own copy."
         )
     folder = cached(corpus) if folder is None else Path(folder).expanduser()
-    if corpus.archive:
-        _fetch_archive(corpus, folder, progress)
-    else:
-        _fetch_files(corpus, folder, progress)
+    busy = f"{folder} is being filled by another fetch of {corpus.name}: wait for that one."
+    try:
+        with files.alone(files.folder(folder), busy):
+            if corpus.archive:
+                _fetch_archive(corpus, folder, progress)
+            else:
+                _fetch_files(corpus, folder, progress)
+    except WriteError as error:
+        raise CorpusError(str(error)) from error
     return folder
 
 
@@ -302,6 +316,9 @@ def retrieve(url: str, sha256: str, most: int = 1 << 30) -> Path:
     require("pooch")
     import pooch
 
+    for draft in cache().glob("tmp*"):  # of a process that was killed; younger ones may be alive
+        if draft.is_file() and time.time() - draft.stat().st_mtime > _DAY:
+            files.remove(draft)
     try:
         with _quiet():
             found = pooch.retrieve(
@@ -371,24 +388,40 @@ def _fetch_files(corpus: Corpus, folder: Path, progress: bool) -> None:
     from tqdm.auto import tqdm
 
     listed = checksums(corpus)
-    urls = {name: corpus.addresses[Path(name).suffix] + Path(name).name for name in listed}
-    try:
-        for parent in {(folder / name).parent for name in listed}:
-            parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CorpusError(_reason(corpus, "", folder, error)) from error
-    shelf = pooch.create(folder, base_url="", registry=listed, urls=urls, retry_if_failed=_RETRIES)
+    lacking = {*missing(corpus, folder), *verify(corpus, folder)}
+    urls = {name: corpus.addresses[Path(name).suffix] + Path(name).name for name in lacking}
+    drafts = folder / _DRAFTS
+    shutil.rmtree(drafts, ignore_errors=True)  # those of a fetch that was killed
+    for parent in {place / name for name in lacking for place in (folder, drafts)}:
+        files.folder(parent.parent)
+    registry = {name: listed[name] for name in lacking}
+    shelf = pooch.create(
+        drafts, base_url="", registry=registry, urls=urls, retry_if_failed=_RETRIES
+    )
+
+    def arrived(path: str, _: str, __: object) -> str:
+        Path(path).chmod(0o644)  # pooch's own mode is private
+        place = folder / Path(path).relative_to(drafts)
+        Path(path).replace(place)
+        return str(place)
+
     pool = ThreadPoolExecutor(_PARALLEL)
     try:
         with (
             _quiet(),
-            tqdm(total=len(listed), desc=corpus.name, unit="file", disable=not progress) as bar,
+            tqdm(
+                total=len(listed),
+                initial=len(listed) - len(lacking),
+                desc=corpus.name,
+                unit="file",
+                disable=not progress,
+            ) as bar,
         ):
             jobs: dict[Future[str], str] = {
                 pool.submit(
-                    shelf.fetch, name, processor=_readable, downloader=_Downloader(corpus.most)
+                    shelf.fetch, name, processor=arrived, downloader=_Downloader(corpus.most)
                 ): name
-                for name in listed
+                for name in lacking
             }
             for job in as_completed(jobs):
                 failure = job.exception()
@@ -398,6 +431,7 @@ def _fetch_files(corpus: Corpus, folder: Path, progress: bool) -> None:
                 bar.update()
     finally:
         pool.shutdown(cancel_futures=True)
+        shutil.rmtree(drafts, ignore_errors=True)
 
 
 def _fetch_archive(corpus: Corpus, folder: Path, progress: bool) -> None:
@@ -412,7 +446,6 @@ def _fetch_archive(corpus: Corpus, folder: Path, progress: bool) -> None:
     (address,) = corpus.addresses.values()
     url = address + corpus.archive
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         archive.fetch(url, folder, checksums(corpus), _RETRIES, progress, corpus.most)
     except archive.ArchiveError as error:
         raise CorpusError(
@@ -447,13 +480,6 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         log.setLevel(level)
-
-
-def _readable(path: str, action: str, _: object) -> str:
-    """Give a file that pooch has just moved into place the usual mode; its own is private."""
-    if action != "fetch":
-        Path(path).chmod(0o644)
-    return path
 
 
 def _reason(corpus: Corpus | None, url: str, folder: Path, error: BaseException) -> str:

@@ -301,6 +301,7 @@ SAMPLE = Corpus(
         ".zip": "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/corpora/"
     },
     archive="timit.zip",
+    most=60_000_000,
     pattern="dr[1-8]-*/*.wav",
 )
 """What the registry knows of the sample."""

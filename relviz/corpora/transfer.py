@@ -35,8 +35,8 @@ class TransferError(requests.RequestException):
 
     Examples
     --------
-    >>> TransferError("sends a web page in the file's place")
-    TransferError("sends a web page in the file's place")
+    >>> TransferError("sends a web page for the file, such as a network's login")
+    TransferError("sends a web page for the file, such as a network's login")
     """
 
 
@@ -115,7 +115,7 @@ def _write(
     pieces = answer.iter_content(_CHUNK)
     first = next(pieces, b"")
     if not begun and _is_page(first):
-        raise TransferError("sends a web page in the file's place")
+        raise TransferError("sends a web page for the file, such as a network's login")
     held = begun
     with path.open("ab" if begun else "wb") as file:
         while first:

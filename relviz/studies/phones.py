@@ -472,6 +472,11 @@ def scores(nets: Iterable[TrainedCNN], test: str = "held-out speakers") -> pd.Da
         rate) the value and its 95 % interval, ``_low`` and ``_high``; ``utterances`` they were
         measured on. All from 0 to 1, though an error rate may exceed 1.
 
+    Raises
+    ------
+    ParameterError
+        For a network whose file says nothing of that test.
+
     Notes
     -----
     Explained in chapter 6 of the book.
@@ -484,9 +489,14 @@ def scores(nets: Iterable[TrainedCNN], test: str = "held-out speakers") -> pd.Da
     """
     rows = []
     for net in nets:
-        row: dict[str, float] = {"seed": net.metadata.recipe["seed"]}
-        found = net.metadata.scores[test]
+        row: dict[str, float] = {"seed": net.metadata.recipe.get("seed", np.nan)}
+        found = net.metadata.scores.get(test, {})
         for name, key in (("accuracy", "frame_accuracy"), ("error", "phone_error_rate")):
+            if not isinstance(found.get(key), Mapping) or "trials" not in found[key]:
+                raise ParameterError(
+                    f"a network's file holds no {key.replace('_', ' ')} of the test {test!r}: "
+                    "score it as `relviz train` does."
+                )
             row[name] = found[key]["value"]
             row[f"{name}_low"], row[f"{name}_high"] = found[key]["low"], found[key]["high"]
         row["utterances"] = found["frame_accuracy"]["trials"]
@@ -507,6 +517,11 @@ def history(net: TrainedCNN) -> pd.DataFrame:
     DataFrame
         Columns ``step``, ``loss``, ``train_accuracy``, ``valid_accuracy``.
 
+    Raises
+    ------
+    ParameterError
+        For a network whose file has no log.
+
     Notes
     -----
     Explained in chapter 6 of the book.
@@ -517,7 +532,10 @@ def history(net: TrainedCNN) -> pd.DataFrame:
     >>> "valid_accuracy" in history(pretrained.load("phones"))
     True
     """
-    return pd.DataFrame(net.metadata.scores["training"]["log"])
+    log = net.metadata.scores.get("training", {}).get("log")
+    if not log:
+        raise ParameterError("the network's file holds no log of its training: load another.")
+    return pd.DataFrame(log)
 
 
 def contours(

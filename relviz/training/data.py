@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -42,6 +43,11 @@ __all__ = [
 
 STEP = SAMPLE_RATE // 100
 """Samples from one frame to the next: 10 ms."""
+
+_SAMPLES, _INDEX = "audio.int16", "index.json"
+
+_HOUR = 3600
+"""Seconds: a draft that nobody has written to for so long is nobody's."""
 
 GAP = SAMPLE_RATE // 2
 """Zeros before, between and after utterances, in samples: half of the longest possible window."""
@@ -211,7 +217,8 @@ def pack(
         Recordings keep 16 bits; what lies outside -1 to 1 is clipped.
     cache : Path or str, optional
         Folder of such files (32 kB a second); default, `training` in the user's cache. The file is
-        found again by the utterances' names and by their recordings' paths, sizes and times.
+        found again by the utterances' names and by their recordings' paths, sizes and times; one
+        that is not as it was written is written again, with a warning.
     progress : bool
         Show a tqdm bar.
 
@@ -226,6 +233,8 @@ def pack(
         For no utterances or two of one name.
     AudioError
         For a recording that cannot be read.
+    WriteError
+        If the cache cannot be written.
 
     Examples
     --------
@@ -236,8 +245,6 @@ def pack(
     >>> audio.names, audio.lengths
     (('a-0-0',), array([16000]))
     """
-    from tqdm.auto import tqdm
-
     utterances = tuple(utterances)
     names = [utterance.name for utterance in utterances]
     if not names or len(set(names)) < len(names):
@@ -245,26 +252,22 @@ def pack(
             f"{len(names)} utterances have {len(set(names))} names: give at least one, and each "
             "utterance once."
         )
-    folder = (Path(cache).expanduser() if cache else store.cache() / "training") / _key(utterances)
-    samples, index = folder / "audio.int16", folder / "index.json"
-    if not index.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        files.sweep(folder, age=86400)
-        rows = []
-        with files.replacing(samples) as draft, draft.open("wb") as file:
-            file.write(bytes(2 * GAP))
-            for utterance in tqdm(utterances, desc="audio", unit="file", disable=not progress):
-                whole = np.clip(np.round(utterance.wave() * 32768.0), -32768, 32767)
-                mean, deviation = float(whole.mean()) / 32768, float(whole.std()) / 32768
-                rows.append([file.tell() // 2, len(whole), mean, deviation])
-                file.write(whole.astype("<i2").tobytes() + bytes(2 * GAP))
-        # written last: whoever finds the index finds the audio whole
-        files.write_text(index, json.dumps({"names": names, "rows": rows}))
-    content = json.loads(index.read_text())
-    starts, lengths, means, deviations = zip(*content["rows"], strict=True)
+    everything = Path(cache).expanduser() if cache else store.cache() / "training"
+    for old in everything.glob("*"):  # drafts of processes that were killed
+        files.sweep(old, age=_HOUR)
+    folder = files.folder(everything / _key(utterances))
+    with files.alone(folder):  # who comes second waits, and finds it done
+        files.sweep(folder)
+        rows = _packed(folder, names)
+        if rows is None:
+            _pack(utterances, names, folder, progress)
+            rows = _packed(folder, names)
+    if rows is None:
+        raise ParameterError(f"{folder} does not keep what is written to it: give another cache.")
+    starts, lengths, means, deviations = zip(*rows, strict=True)
     return Audio(
-        np.memmap(samples, dtype="<i2", mode="r"),
-        tuple(content["names"]),
+        np.memmap(folder / _SAMPLES, dtype="<i2", mode="r"),
+        tuple(names),
         np.array(starts),
         np.array(lengths),
         np.array(means),
@@ -272,8 +275,52 @@ def pack(
     )
 
 
-def _key(utterances: Sequence[Utterance]) -> str:
+def _pack(utterances: Sequence[Utterance], names: list[str], folder: Path, progress: bool) -> None:
+    """Write audio and index, the index last: whoever finds it finds the audio whole."""
+    from tqdm.auto import tqdm
+
+    rows = []
     digest = hashlib.sha256()
+    with files.replacing(folder / _SAMPLES) as draft, draft.open("wb") as file:
+
+        def write(content: bytes) -> None:
+            file.write(content)
+            digest.update(content)
+
+        write(bytes(2 * GAP))
+        for utterance in tqdm(utterances, desc="audio", unit="file", disable=not progress):
+            whole = np.clip(np.round(utterance.wave() * 32768.0), -32768, 32767)
+            mean, deviation = float(whole.mean()) / 32768, float(whole.std()) / 32768
+            rows.append([file.tell() // 2, len(whole), mean, deviation])
+            write(whole.astype("<i2").tobytes() + bytes(2 * GAP))
+    content = {"names": names, "rows": rows, "sha256": digest.hexdigest()}
+    files.write_text(folder / _INDEX, json.dumps(content | {"check": _check(content)}))
+
+
+def _packed(folder: Path, names: list[str]) -> list[list[float]] | None:
+    """Return the index's rows; None if nothing is packed, or not as it was written."""
+    samples, index = folder / _SAMPLES, folder / _INDEX
+    if not index.exists():
+        return None
+    try:
+        content = json.loads(index.read_text(encoding="utf-8"))
+        said = content.pop("check")
+        with samples.open("rb") as file:
+            right = hashlib.file_digest(file, "sha256").hexdigest() == content["sha256"]
+        if right and said == _check(content) and content["names"] == names:
+            return list(content["rows"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    warnings.warn(f"{folder} is damaged: the audio is packed again.", stacklevel=3)
+    return None
+
+
+def _check(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _key(utterances: Sequence[Utterance]) -> str:
+    digest = hashlib.sha256(b"with checksums\0")
     for utterance in utterances:
         digest.update(f"{utterance.name}\0{utterance.path}\0".encode())
         if utterance.path is None:

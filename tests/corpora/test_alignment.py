@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from relviz._errors import MissingExtraError
+from relviz._errors import MissingExtraError, WriteError
 from relviz.audio import SAMPLE_RATE, AudioError
 from relviz.corpora import (
     PHONES,
@@ -119,6 +120,50 @@ def test_the_cache_is_used_and_knows_sound_and_text(
     assert {path.suffix for path in tmp_path.iterdir()} == {".tsv"}
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("0.1\t", "nan\t"),
+        lambda text: "".join(reversed(text.splitlines(keepends=True)[:-1])),
+        lambda text: text.replace("AY", "AW"),
+        lambda text: text.replace("AY", "A\x00"),
+    ],
+    ids=["empty", "half", "not a number", "unordered", "another phone", "a flipped byte"],
+)
+def test_a_damaged_alignment_is_made_again_and_said(
+    utterances: tuple[Utterance, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: Callable[[str], str],
+) -> None:
+    made = (Span(0.0, 0.1, "SIL"), Span(0.1, 1 / 3, "AY"))
+    monkeypatch.setattr(alignment, "_align", lambda *_: made)
+    first = utterances[0]
+    align([first], 1, tmp_path)
+    (kept,) = tmp_path.glob("*.tsv")
+    right = kept.read_text()
+    kept.write_text(damage(right))
+    with pytest.warns(UserWarning, match=r"^1 of the alignments in \S+ are damaged: they are made"):
+        assert align([first], 1, tmp_path).spans == {first.name: made}
+    assert kept.read_text() == right
+
+
+def test_an_alignment_under_another_name_is_not_taken(
+    utterances: tuple[Utterance, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alignment, "_align", lambda wave, _: (Span(0.0, len(wave) / 16000, "SIL"),))
+    one, two = utterances[:2]
+    align([one], 1, tmp_path)
+    (kept,) = tmp_path.glob("*.tsv")
+    right = align([two], 1, tmp_path).spans[two.name]
+    (other,) = set(tmp_path.glob("*.tsv")) - {kept}
+    other.write_bytes(kept.read_bytes())
+    with pytest.warns(UserWarning, match="are damaged"):
+        assert align([two], 1, tmp_path).spans == {two.name: right}
+
+
 def test_the_cache_is_the_users_own(
     utterances: tuple[Utterance, ...], nowhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,7 +209,7 @@ def test_an_interrupt_stops_the_processes(tmp_path: Path) -> None:
     kept = list(tmp_path.glob("*.tsv"))
     assert 0 < len(kept) < 24
     for path in kept:
-        assert re.fullmatch(r"(\d+\.\d+\t\d+\.\d+\t[A-Z]+\n)+", path.read_text())
+        assert re.fullmatch(r"(\d+\.\d+\t\d+\.\d+\t[A-Z]+\n)+[0-9a-f]{64}\n", path.read_text())
 
 
 def test_processes_and_a_bar(
@@ -219,7 +264,7 @@ def test_refusals(
         align([*utterances, utterances[0]], 1, tmp_path)
     assert str(refused.value) == "Two utterances have the same name: align one corpus at a time."
     (tmp_path / "occupied").write_text("a file")
-    with pytest.raises(CorpusError, match=r"occupied cannot be written \(\w[\w ]+\): give another"):
+    with pytest.raises(WriteError, match=r"occupied cannot be written \(a file has its name\):"):
         align(utterances, 1, tmp_path / "occupied")
     broken = tmp_path / "broken.flac"
     broken.write_bytes(b"no flac")

@@ -1,5 +1,6 @@
 """What `relviz data check` says of a corpus in which one thing of each kind is wrong."""
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import soundfile
 from relviz import cli
 from relviz.corpora import CorpusError, locate
 from relviz.corpora.check import check
+from tools import malformed
 
 RNG = np.random.default_rng(0)
 
@@ -132,3 +134,31 @@ def test_real_recordings(name: str) -> None:
     assert report.usable and not report.skipped
     assert {each.sample_rate for each in report.recordings} == {16000}
     assert all(-60 < each.level < 0 and each.seconds > 0.1 for each in report.recordings)
+
+
+def test_what_strangers_wrote_is_listed_and_not_obeyed(root: Path) -> None:
+    """A transcript may speak of recordings that no file can be, and of words for a terminal."""
+    transcript = next(root.rglob("*.trans.txt"))
+    said = transcript.read_text() + "/etc/passwd A B\n../../x A\n84-1-\x1b[2J A\n"
+    transcript.write_text(said)
+    report = check("mini-librispeech", ["dev-clean"], root, jobs=1)
+    assert {f"dev-clean/84/1/{name}.flac" for name in ("/etc/passwd", "../../x")} <= {
+        *report.missing
+    }
+    lines = report.lines()
+    assert all(line.isprintable() for line in lines)
+    assert any(line.endswith(r"84-1-\x1b[2J.flac") for line in lines)
+
+
+def test_a_vowel_whose_recording_ends_before_it(tmp_path: Path) -> None:
+    """The command of tools/malformed.py has whole tables, and recordings of a second."""
+    files, _ = malformed.whole("tables", random.Random(0))
+    files["men/m01ah.wav"] = malformed.sound("wav", 0.3)
+    malformed.write(tmp_path, files)
+    report = check("aev", root=tmp_path, jobs=1)
+    wrong = {each.name: each.wrong for each in report.recordings if each.wrong}
+    table = tmp_path / "timedata.dat"
+    assert set(wrong) == {"m01ah"}
+    assert wrong["m01ah"].startswith(
+        f"{tmp_path / 'men' / 'm01ah.wav'} ends at 0.300 s, but {table}, line 2, says that its "
+    )

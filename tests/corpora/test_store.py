@@ -117,6 +117,7 @@ def small_corpus(monkeypatch: pytest.MonkeyPatch, nowhere: Path) -> Path:
 def here(folder: Path) -> set[str]:
     """Every file in the folder, each of which must be whole."""
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    names.discard(".lock")
     for name in names:
         assert FILES.get(name) == (folder / name).read_bytes(), f"{name} was left half-written"
     return names
@@ -359,7 +360,8 @@ def test_interrupt_keeps_what_is_finished(
 
 
 def test_two_at_once(server: Server, small_corpus: Path) -> None:
-    failures = []
+    """The second is refused by name, and what the first fetches is whole."""
+    failures: list[Exception] = []
 
     def one() -> None:
         try:
@@ -367,21 +369,38 @@ def test_two_at_once(server: Server, small_corpus: Path) -> None:
         except Exception as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=one) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
+    def another(name: str) -> None:
+        if len(server.asked) == 2 and not failures:
+            thread = threading.Thread(target=one)
+            thread.start()
+            thread.join()
+
+    server.half_way = another
+    fetch(server.corpus)
+    assert {str(failure) for failure in failures} == {
+        f"{small_corpus} is being filled by another fetch of aev: wait for that one."
+    }
     assert here(small_corpus) == set(FILES)
+
+
+def test_what_a_killed_fetch_left_is_removed(server: Server, small_corpus: Path) -> None:
+    put(small_corpus, VICTIM)
+    drafts = small_corpus / ".fetching" / "men"
+    drafts.mkdir(parents=True)
+    (drafts / "tmp12345678").write_bytes(b"half")
+    (small_corpus / "tmp_of_mine").write_bytes(b"")
+    fetch(server.corpus)
+    assert sorted(path.name for path in small_corpus.iterdir() if not path.is_dir()) == sorted(
+        {".lock", "tmp_of_mine"} | {name for name in FILES if "/" not in name}
+    )
+    assert not drafts.exists() and VICTIM not in server.asked
 
 
 def test_a_folder_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "occupied").write_text("a file")
     with pytest.raises(
         CorpusError,
-        match=r"^\S+occupied\S* cannot be written \([A-Z][a-z ]+\): make room or permit it, and "
-        r"run `relviz data fetch aev` again\.$",
+        match=r"^\S+occupied\S* cannot be written \(a file has its name\): choose another place\.$",
     ):
         fetch(server.corpus, tmp_path / "occupied")
 

@@ -121,7 +121,7 @@ WAYS: dict[str, tuple[Act, str]] = {
     ),
     "a login page": (
         lambda c, _: c.sendall(head("Content-Type: text/html") + PAGE),
-        "sends a web page in the file's place",
+        "sends a web page for the file, such as a network's login",
     ),
     "a login page elsewhere": (
         lambda c, asked: c.sendall(
@@ -129,7 +129,7 @@ WAYS: dict[str, tuple[Act, str]] = {
             if asked.startswith("GET /login")
             else head("Location: /login", status="302 Found")
         ),
-        "sends a web page in the file's place",
+        "sends a web page for the file, such as a network's login",
     ),
 }
 
@@ -158,7 +158,7 @@ def test_fetch_says_whose_address_it_was(serve, nowhere: Path, monkeypatch, way:
         fetch(corpus)
     again = "what has arrived is kept, so run `relviz data fetch aev` again later."
     assert str(refusal.value) == f"{server.url} {reason}: {again}"
-    assert [path for path in nowhere.rglob("*") if path.is_file()] == []
+    assert [path for path in nowhere.rglob("*") if path.is_file()] == [nowhere / "aev" / ".lock"]
 
 
 def test_slow_and_steady_is_not_cut(serve, tmp_path: Path, monkeypatch) -> None:

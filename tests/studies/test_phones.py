@@ -214,6 +214,17 @@ def test_scores_and_history_come_from_the_metadata():
     assert history.to_dict("list")["valid_accuracy"] == [0.2]
 
 
+@pytest.mark.parametrize(
+    "found", [{}, {"held-out speakers": {}}, {"held-out speakers": {"frame_accuracy": 3}}]
+)
+def test_a_network_that_says_nothing_of_its_scores(found):
+    net = pretrained.TrainedCNN(SMALL, pretrained.Metadata("phones", PHONES, scores=found))
+    with pytest.raises(ValueError, match="holds no frame accuracy of the test 'held-out speakers'"):
+        study.scores([net])
+    with pytest.raises(ValueError, match="the network's file holds no log of its training"):
+        study.history(net)
+
+
 def test_contours_are_praats():
     wave = vowel(140, (600, 1200), duration=0.5)
     table = study.contours({"recording": wave, "noise": np.zeros(len(wave))}, step=0.02)

@@ -1,9 +1,13 @@
 """relviz.training.data: batches are the windows that one would cut by hand, in a fixed order."""
 
+import os
+import time
+
 import numpy as np
 import pytest
 
 from relviz import audio
+from relviz._errors import WriteError
 from relviz.corpora import Utterance
 from relviz.training.data import GAP, label_speakers, order, pack, shuffle_labels, subset
 from tests.training.conftest import CLASSES, utterances
@@ -50,6 +54,55 @@ def test_audio_is_packed_once_and_mapped(tmp_path, monkeypatch):
     monkeypatch.setattr("relviz.files.replacing", None)
     np.testing.assert_array_equal(pack(some, tmp_path).samples, first.samples)
     assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("audio.int16", lambda content: bytes(len(content))),
+        ("audio.int16", lambda content: content[: len(content) // 2]),
+        ("audio.int16", lambda content: content[:50000] + b"\1" + content[50001:]),
+        ("audio.int16", None),
+        ("index.json", lambda content: b""),
+        ("index.json", lambda content: b"null"),
+        ("index.json", lambda content: b"[" * 100_000),
+        ("index.json", lambda content: content[: len(content) // 2]),
+        ("index.json", lambda content: content.replace(b"8000", b"8001")),
+    ],
+)
+def test_a_damaged_pack_is_packed_again_and_said(tmp_path, name, damage):
+    some = utterances(3)
+    first = pack(some, tmp_path)
+    (path,) = tmp_path.rglob(name)
+    right = path.read_bytes()
+    path.unlink()  # what is mapped stays as it is
+    if damage:
+        path.write_bytes(damage(right))
+        assert damage(right) != right
+    with pytest.warns(UserWarning, match=r"is damaged: the audio is packed again\.$"):
+        again = pack(some, tmp_path)
+    assert path.read_bytes() == right
+    np.testing.assert_array_equal(again.samples, first.samples)
+    np.testing.assert_array_equal(again.starts, first.starts)
+
+
+def test_what_killed_processes_left_is_removed(tmp_path):
+    some = utterances(2)
+    pack(some[:1], tmp_path)
+    (other,) = (path.parent for path in tmp_path.rglob("index.json"))
+    for draft, age in ((other / ".audio.int16.1-1.part", 7200), (other / ".index.2-2.part", 0)):
+        draft.touch()
+        os.utime(draft, (time.time() - age,) * 2)
+    pack(some, tmp_path)
+    assert [path.name for path in tmp_path.rglob("*.part")] == [".index.2-2.part"]  # in use, maybe
+    pack(some[:1], tmp_path)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_cache_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(WriteError, match=r"cannot be written \(not a directory\): choose another"):
+        pack(utterances(1), tmp_path / "file")
 
 
 def test_order_is_a_permutation_per_epoch_and_needs_no_history():
