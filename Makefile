@@ -37,10 +37,15 @@ install: $(INSTALLED) ## make .venv with the locked versions
 PIP := -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED := $(PIP) --require-hashes -r
 
-# torch's CPU build where an index that this machine knows has it, else the one of the usual index.
+# torch's locked version in whatever build is there and loads; else its CPU build, where an index that
+# this machine knows has it; else the one of the usual index.
+TORCH = $(shell sed -n 's/^torch==\([^ ]*\).*/\1/p' constraints-torch.txt)
+HAS_TORCH = -c 'import torch; exit(torch.__version__.partition("+")[0] != "$(TORCH)")'
+
 $(INSTALLED): pyproject.toml constraints.txt constraints-torch.txt constraints-torch-cpu.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python $(LOCKED) constraints-torch-cpu.txt 2>/dev/null || \
+	$(BIN)/python $(HAS_TORCH) 2>/dev/null || \
+	  $(BIN)/python $(LOCKED) constraints-torch-cpu.txt 2>/dev/null || \
 	  $(BIN)/python $(LOCKED) constraints-torch.txt
 	$(BIN)/python $(LOCKED) constraints.txt
 	$(BIN)/python $(PIP) --no-build-isolation -e .
