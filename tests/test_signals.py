@@ -167,6 +167,7 @@ def test_a_call_that_will_last_says_so_at_its_start(monkeypatch, capsys):
     clock = iter([0.0, 6.0])
     signals.relevance_signal(tiny(), wave[:191], **last)
     assert "relevance" in capsys.readouterr().err
+    clock = iter([0.0])
     with pytest.raises(KeyboardInterrupt):
         signals.relevance_signal(stopped, wave, **last)
 
