@@ -259,6 +259,8 @@ def unzip(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARGE
                 name = member.filename.partition("/")[2]
                 if name not in listed:  # what points out of the folder is not, either
                     continue
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise ArchiveError(f"holds {member.filename} packed in a way of few others")
                 most -= member.file_size  # which zipfile does not read beyond
                 if most < 0:
                     raise ArchiveError("unpacks to more than the bytes that it can have")

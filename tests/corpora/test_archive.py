@@ -156,3 +156,17 @@ def test_a_zip_archive_whose_list_points_before_its_beginning(tmp_path: Path) ->
     path.write_bytes(path.read_bytes()[300:])
     with pytest.raises(ArchiveError, match=r"^is no whole zip archive \("):
         unzip(path, tmp_path / "to", LISTED)
+
+
+@pytest.mark.parametrize("way", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, 99])
+def test_a_zip_archive_packed_in_a_way_of_few_others(tmp_path: Path, way: int) -> None:
+    """Their decoders have errors of their own, and hundreds of MB to take."""
+    path = tmp_path / "stranger.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("top/a/x.flac", CONTENT)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\x01\x02")
+    data[at + 10 : at + 12] = way.to_bytes(2, "little")
+    path.write_bytes(data)
+    with pytest.raises(ArchiveError, match=r"^holds top/a/x\.flac packed in a way of few others$"):
+        unzip(path, tmp_path / "to", LISTED)
