@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +17,11 @@ from relviz._errors import RelvizError, WriteError
 
 __all__ = ["alone", "folder", "probe", "remove", "replacing", "sweep", "write_text"]
 
+_HOUR = 3600.0
+"""Seconds: a draft that nobody has written to for so long is nobody's."""
+
 _LOCK = ".lock"
+_DRAFT = re.compile(r"\..+\.\d+-\d+\.part", re.DOTALL)
 
 _UNWRITABLE = {
     errno.EACCES,
@@ -89,6 +94,7 @@ def probe(path: Path | str) -> None:
     >>> probe(Path(tempfile.mkdtemp()) / "table.csv")
     """
     path = Path(path)
+    sweep(path.parent, age=_HOUR)
     draft = _draft(path)
     try:
         draft.write_bytes(bytes(1))
@@ -284,5 +290,5 @@ def sweep(folder: Path | str, age: float = 0.0) -> None:
     """
     for draft in Path(folder).glob(".*.part"):
         with suppress(FileNotFoundError):
-            if time.time() - draft.stat().st_mtime >= age:
+            if _DRAFT.fullmatch(draft.name) and time.time() - draft.stat().st_mtime >= age:
                 draft.unlink()

@@ -71,13 +71,14 @@ def test_text_is_utf_8(path):
 
 def test_sweeps_what_was_left_behind(path):
     old, young = path.with_name(".a.csv.1-1.part"), path.with_name(".b.csv.2-2.part")
-    for draft in (old, young):
+    other = path.with_name(".film.mkv.part")  # somebody else's
+    for draft in (old, young, other):
         draft.touch()
     os.utime(old, (time.time() - 100,) * 2)
     files.sweep(path.parent, age=50)
-    assert names(path.parent) == [".b.csv.2-2.part", "table.csv"]
+    assert names(path.parent) == [".b.csv.2-2.part", ".film.mkv.part", "table.csv"]
     files.sweep(str(path.parent))
-    assert names(path.parent) == ["table.csv"]
+    assert names(path.parent) == [".film.mkv.part", "table.csv"]
     files.sweep(path.parent / "nowhere")
 
 

@@ -133,10 +133,12 @@ def align(
     own = _dictionary(dictionary)
     loaded = corpora.load(corpus, part or None, root)
     print(loaded.source.describe(), file=sys.stderr)
-    files.probe(files.folder(out) / "any.TextGrid")
-    found = corpora.align(loaded.utterances, jobs, progress=True, dictionary=own)
-    for name, spans in found.spans.items():
-        textgrid.write(out / f"{name}.TextGrid", spans)
+    busy = f"{out} is being filled by another process: wait for it, or take another folder."
+    with files.alone(files.folder(out), busy):
+        files.sweep(out)
+        found = corpora.align(loaded.utterances, jobs, progress=True, dictionary=own)
+        for name, spans in found.spans.items():
+            textgrid.write(out / f"{name}.TextGrid", spans)
     for name, why in found.skipped.items():
         print(f"{name} is left out: {why}.", file=sys.stderr)
     print(f"{len(found.spans)} TextGrids are in {out}, {len(found.skipped)} are left out")

@@ -90,7 +90,10 @@ def test_what_killed_processes_left_is_removed(tmp_path):
     some = utterances(2)
     pack(some[:1], tmp_path)
     (other,) = (path.parent for path in tmp_path.rglob("index.json"))
-    for draft, age in ((other / ".audio.int16.1-1.part", 7200), (other / ".index.2-2.part", 0)):
+    for draft, age in (
+        (other / ".audio.int16.1-1.part", 7200),
+        (other / ".index.2-2.part", 0),
+    ):
         draft.touch()
         os.utime(draft, (time.time() - age,) * 2)
     pack(some, tmp_path)

@@ -155,7 +155,7 @@ def test_killed_while_a_checkpoint_is_written(uninterrupted, data, tmp_path, mon
     with pytest.raises(SystemExit):
         fit(RECIPE, data, tmp_path)
     monkeypatch.undo()
-    (tmp_path / ".checkpoint.safetensors.1.part").write_bytes(b"left behind")
+    (tmp_path / ".checkpoint.safetensors.1-1.part").write_bytes(b"left behind")
     fit(RECIPE, data, tmp_path)
     assert same_weights(tmp_path, uninterrupted) and rows(tmp_path) == rows(uninterrupted)
     assert not list(tmp_path.glob(".*.part"))
