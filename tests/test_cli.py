@@ -225,10 +225,11 @@ def test_evaluate_vowels(suffix, monkeypatch, tmp_path, capsys):
 
 
 def test_trained_networks_stand_beside_controls_of_their_own_shape(monkeypatch, tmp_path, capsys):
-    seen = {}
+    seen, searched = {}, []
 
-    def table2(signals, corpus, **options):
+    def table2(signals, corpus, settings, **options):
         seen.update(signals)
+        searched.append((settings.f0_floor, settings.f0_ceiling))
         return study.score(study.estimates({"original": study.original}, corpus, jobs=1))
 
     monkeypatch.delenv("RELVIZ_DATA", raising=False)
@@ -240,7 +241,8 @@ def test_trained_networks_stand_beside_controls_of_their_own_shape(monkeypatch, 
         assert len(seen[f"{name}, GBP, hop 97"]) == len(seen[f"{name}, gradient, hop 97"]) == count
     assert seen["untrained, GBP, hop 97"][0].net.architecture == PHONE_CNN
     seen.clear()
-    assert cli.main([*few, "speakers"]) == 0
+    assert cli.main([*few, "speakers", "--floor", "60", "--ceiling", "300"]) == 0
+    assert searched == [(75.0, 500.0), (60.0, 300.0)]
     assert seen["untrained, GBP, hop 97"][0].net.architecture == SPEAKER_CNN
     assert "phones-shuffled, GBP, hop 97" not in seen
     capsys.readouterr()

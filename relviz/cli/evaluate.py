@@ -32,6 +32,8 @@ def vowels(
     ] = None,
     seeds: Count = 4,
     talkers: Annotated[Count | None, Parameter(show_default="all")] = None,
+    floor: Annotated[float, Parameter(metavar="HZ")] = 75.0,
+    ceiling: Annotated[float, Parameter(metavar="HZ")] = 500.0,
     full: bool = False,
     output: Annotated[File | None, Parameter(alias="-o")] = None,
     jobs: Annotated[int, Parameter(metavar="N", show_default="-1, all cores")] = -1,
@@ -50,6 +52,10 @@ def vowels(
         Untrained networks.
     talkers
         Only the first N men and N women.
+    floor
+        The lowest F0 that is searched.
+    ceiling
+        The highest.
     full
         Also print the paper's layout, vowel by vowel.
     output
@@ -91,7 +97,8 @@ def vowels(
         }
         corpus = replace(corpus, tokens=tuple(t for t in corpus.tokens if t.talker in kept))
     print(corpus.source.describe(), file=sys.stderr)
-    table = study.table2(signals, corpus, jobs=jobs, progress=True)
+    settings = study.Settings(f0_floor=floor, f0_ceiling=ceiling)
+    table = study.table2(signals, corpus, settings=settings, jobs=jobs, progress=True)
     everything = pd.concat([study.paper(), table], ignore_index=True)
     if full:
         print(study.layout(everything).to_string(float_format="{:.1f}".format), end="\n\n")
