@@ -402,3 +402,10 @@ def test_a_failed_write_leaves_no_half_table(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         evaluate._write(pd.DataFrame({"a": [1]}), tmp_path / "t.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_cannot_be_printed_is_shown_as_it_is(monkeypatch, tmp_path, capsys):
+    place = tmp_path / os.fsdecode(b"caf\xe9\x1b[2J")
+    monkeypatch.setattr(data.registry, "fetch", lambda *_, **__: place)
+    assert cli.main(["data", "fetch", "aev"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"aev is in {tmp_path}/caf\\udce9\\x1b[2J"

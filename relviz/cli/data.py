@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from relviz._text import printable
 from relviz.cli.options import Count, File, Folder
 from relviz.corpora import registry
 from relviz.corpora.corpus import CorpusError
@@ -55,11 +56,13 @@ def fetch(
     """
     found = registry.find(corpus)
     if found.addresses:
-        print(f"{found.title} comes under its licence: {found.licence}.", file=sys.stderr)
+        print(
+            printable(f"{found.title} comes under its licence: {found.licence}."), file=sys.stderr
+        )
     where = registry.fetch(corpus, folder, progress=True)
-    print(f"{corpus} is in {where}")
+    print(printable(f"{corpus} is in {where}"))
     if folder:
-        print(f"Set RELVIZ_DATA={where.parent} to use it.")
+        print(printable(f"Set RELVIZ_DATA={where.parent} to use it."))
 
 
 def check(
@@ -93,7 +96,7 @@ def check(
 
     own = _dictionary(dictionary)
     report = read(corpus, part or None, root, own, jobs, progress=True)
-    print(report.source.describe())
+    print(printable(report.source.describe()))
     print(*report.lines(most), sep="\n")
     wrong = sum(bool(each.wrong) for each in report.recordings) + len(report.changed)
     if wrong:
@@ -132,7 +135,7 @@ def align(
 
     own = _dictionary(dictionary)
     loaded = corpora.load(corpus, part or None, root)
-    print(loaded.source.describe(), file=sys.stderr)
+    print(printable(loaded.source.describe()), file=sys.stderr)
     busy = f"{out} is being filled by another process: wait for it, or take another folder."
     with files.alone(files.folder(out), busy):
         files.sweep(out)
@@ -140,8 +143,10 @@ def align(
         for name, spans in found.spans.items():
             textgrid.write(out / f"{name}.TextGrid", spans)
     for name, why in found.skipped.items():
-        print(f"{name} is left out: {why}.", file=sys.stderr)
-    print(f"{len(found.spans)} TextGrids are in {out}, {len(found.skipped)} are left out")
+        print(printable(f"{name} is left out: {why}."), file=sys.stderr)
+    print(
+        printable(f"{len(found.spans)} TextGrids are in {out}, {len(found.skipped)} are left out")
+    )
 
 
 def _dictionary(path: Path | None) -> Pronunciations | None:

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from relviz import files
 from relviz._errors import ParameterError
 from relviz._extras import require
+from relviz._text import printable
 from relviz.cli.options import Count, File, Folder, at_home
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def vowels(
             for talker in sorted({t.talker for t in corpus.tokens if t.sex == sex})[:talkers]
         }
         corpus = replace(corpus, tokens=tuple(t for t in corpus.tokens if t.talker in kept))
-    print(corpus.source.describe(), file=sys.stderr)
+    print(printable(corpus.source.describe()), file=sys.stderr)
     settings = study.Settings(f0_floor=floor, f0_ceiling=ceiling)
     table = study.table2(signals, corpus, settings=settings, jobs=jobs, progress=True)
     everything = pd.concat([study.paper(), table], ignore_index=True)
@@ -105,7 +106,7 @@ def vowels(
     print(study.summary(everything).to_string())
     if output:  # last, so that a disk that is full by now takes nothing from the reader
         _write(table, output)
-        print(f"{len(table)} cells in {output}", file=sys.stderr)
+        print(printable(f"{len(table)} cells in {output}"), file=sys.stderr)
 
 
 def hand(
@@ -143,7 +144,7 @@ def hand(
     networks = {name: pretrained.load(name) for name in map(at_home, network or [])} or None
     corpus = corpora.load("timit-sample", None, root)
     late = study.spread(study.boundaries(corpus, jobs, progress=True))
-    print(corpus.source.describe(), file=sys.stderr)
+    print(printable(corpus.source.describe()), file=sys.stderr)
     right = study.frames(networks, corpus, jobs, progress=True)
     wide = right.pivot(index=["labels", "closures"], columns="phones", values="accuracy")
     wide = wide.loc[list(dict.fromkeys(zip(right["labels"], right["closures"], strict=True)))]

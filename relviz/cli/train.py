@@ -11,6 +11,7 @@ from cyclopts import Group, Parameter
 from cyclopts.validators import Number, mutually_exclusive
 
 from relviz import training
+from relviz._text import printable
 from relviz.cli.options import Count, File, Folder
 from relviz.training import STANDARD, Recipe, parallel, sets
 
@@ -146,9 +147,11 @@ def _train(
             else:
                 data = sets.speakers(run.corpus, run.part or None, **where)
         if process.first:
-            print(data.about["recordings"], file=sys.stderr)
+            print(printable(data.about["recordings"]), file=sys.stderr)
             if data.about.get("skipped"):
-                print(f"Left out: {sets.reasons(data.about['skipped'])}.", file=sys.stderr)
+                print(
+                    printable(f"Left out: {sets.reasons(data.about['skipped'])}."), file=sys.stderr
+                )
         scores = training.train(
             recipe,
             data,
@@ -161,4 +164,4 @@ def _train(
         )
     if scores:
         print(training.report(scores))
-        print(f"The network is {run.out / 'model.safetensors'}", file=sys.stderr)
+        print(printable(f"The network is {run.out / 'model.safetensors'}"), file=sys.stderr)

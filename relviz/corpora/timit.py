@@ -20,7 +20,7 @@ from relviz import audio
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import store, synthetic
 from relviz.corpora.corpus import Corpus, CorpusError, Source
-from relviz.corpora.speech import Alignment, Span, SpeechCorpus, Utterance
+from relviz.corpora.speech import Alignment, Span, SpeechCorpus, Utterance, read_text
 from relviz.corpora.splits import in_order
 
 __all__ = [
@@ -460,7 +460,7 @@ def _text(path: Path) -> str | None:
     file = _beside(path, ".txt")
     if file is None:
         return None
-    return " ".join(file.read_text(encoding="latin-1").split()[2:]) or None
+    return " ".join(read_text(file).split()[2:]) or None
 
 
 def _beside(path: Path, suffix: str) -> Path | None:

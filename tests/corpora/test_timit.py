@@ -286,3 +286,13 @@ def test_annotations_in_the_samples_of_another_rate(root: Path) -> None:
     rows = [line.split() for line in path.read_text().splitlines()]
     path.write_text("".join(f"{int(a) // 2} {int(b) // 2} {label}\n" for a, b, label in rows))
     assert "of another rate" in refused(timit.alignment, utterance)
+
+
+def test_text_in_another_encoding_is_refused(root: Path) -> None:
+    text = root / "TIMIT" / "TRAIN" / "DR1" / "FCJF0" / "SX37.TXT"
+    said = text.read_text()
+    text.write_bytes(b"\xef\xbb\xbf" + said.replace("\n", "\r\n").encode())
+    (same,) = (u for u in timit.utterances(root, "train").utterances if u.name == "FCJF0-SX37")
+    assert same.text == " ".join(said.split()[2:])
+    text.write_text(said, encoding="utf-16")
+    assert refused(timit.utterances, root, "train") == f"{text} is UTF-16: save it as UTF-8."
