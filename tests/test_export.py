@@ -165,7 +165,7 @@ def test_any_architecture(architecture, classes, seed, count):
 def test_without_onnx_it_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     net = networks.build(Architecture((Conv(2, 5, 2),), 4, 40), 3, seed=0)
-    with pytest.raises(ImportError, match=r"^onnx is not installed: .*'relviz\[book\]'"):
+    with pytest.raises(ImportError, match=r"^onnx is not installed: .*'relviz\[book\] @ git"):
         guided_graph(net)
 
 
