@@ -8,6 +8,7 @@ domain audio books", ICASSP 2015, doi:10.1109/ICASSP.2015.7178964. CC BY 4.0.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from relviz.corpora import store, synthetic
@@ -42,7 +43,7 @@ def utterances(
     -------
     SpeechCorpus
         Utterances by speaker, chapter and number; text is in capitals as in the transcripts, and
-        None where there is no transcript.
+        None where there is no transcript; sex is that of SPEAKERS.TXT, where it is there.
 
     Raises
     ------
@@ -77,7 +78,12 @@ def utterances(
                 f"{folder} has no part {part!r}: choose from {', '.join(here)}, or "
                 f"{store.remedy(CORPUS, folder)}."
             )
-    found = [utterance for part in dict.fromkeys(parts) for utterance in _part(folder / part)]
+    sexes = _sexes(folder / "SPEAKERS.TXT")
+    found = [
+        replace(utterance, sex=sexes.get(utterance.speaker))
+        for part in dict.fromkeys(parts)
+        for utterance in _part(folder / part)
+    ]
     if not found:
         raise CorpusError(
             f"{', '.join(parts)} in {folder} holds no recording in LibriSpeech's layout "
@@ -99,6 +105,15 @@ CORPUS = Corpus(
     pattern="*/*/*/*.flac",
 )
 """What the registry knows of it."""
+
+
+def _sexes(table: Path) -> dict[str, str]:
+    """Speaker -> "F" or "M", of a table "14 | F | train-clean-360 | ..."; nothing without one."""
+    if not table.is_file():
+        return {}
+    rows = (line.split("|") for line in read_text(table).splitlines() if not line.startswith(";"))
+    cells = ([cell.strip() for cell in row[:2]] for row in rows if len(row) > 1)
+    return {speaker: sex for speaker, sex in cells if sex in ("F", "M")}
 
 
 def _part(folder: Path) -> list[Utterance]:

@@ -81,6 +81,8 @@ class Utterance:
         The times at which the synthesiser spoke each phone of it.
     part : str
         Of the corpus, such as "train-clean-5"; "" where a corpus has none.
+    sex : str, optional
+        "F" or "M", as the corpus has it; None where it does not say.
 
     Examples
     --------
@@ -98,6 +100,7 @@ class Utterance:
     samples: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     spoken: Alignment | None = field(default=None, repr=False, compare=False)
     part: str = ""
+    sex: str | None = None
 
     def wave(self) -> NDArray[np.float32]:
         """Return the waveform, float32, (samples,), at 16 kHz; yours to change.

@@ -537,6 +537,7 @@ def spoken(
                     text=text,
                     samples=made.wave,
                     spoken=tuple(Span(*phone) for phone in made.phones),
+                    sex=_VOICES[voice],
                 )
             )
     return tuple(found)

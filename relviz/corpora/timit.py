@@ -452,6 +452,7 @@ def _sentences(folder: Path) -> Iterator[Utterance]:
                     session=sentence.upper(),
                     path=path,
                     text=_text(path),
+                    sex=speaker[0] if speaker[0] in ("F", "M") else None,
                 )
 
 

@@ -430,3 +430,12 @@ def test_transcripts_as_people_save_them_and_what_a_mac_adds(tmp_path):
         ("84-121123-0000", "GO  ON"),
         ("84-121123-0001", "A B"),
     ]
+
+
+def test_sexes_are_those_of_the_table(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "LibriSpeech", {"dev-clean/84/1/84-1-0000.flac": recording(0)})
+    assert [u.sex for u in utterances(None, tmp_path).utterances] == [None]
+    (folder / "SPEAKERS.TXT").write_text("; a table\n;ID | SEX\n84 | F | dev-clean | 8 | A | B\n85")
+    assert [u.sex for u in utterances(None, tmp_path).utterances] == ["F"]
+    (folder / "SPEAKERS.TXT").write_text("84 | ? | dev-clean\n")
+    assert [u.sex for u in utterances(None, tmp_path).utterances] == [None]
