@@ -26,6 +26,7 @@ PAGES = (
     ["evaluate"],
     ["evaluate", "vowels"],
     ["evaluate", "hand"],
+    ["evaluate", "speakers"],
     ["train"],
     ["train", "phones"],
     ["train", "speakers"],
