@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -128,48 +129,59 @@ synthetic.
             for name, spans in alignments.items()
         },
         {each.name: each.speaker for each in (*train, *valid, *test)},
-        _about(source, rule, skipped, train=train, valid=valid, test=test),
+        _about((source,), rule, skipped, train=train, valid=valid, test=test),
     )
 
 
 def speakers(
-    corpus: Speech = "librispeech",
+    corpus: Speech | Sequence[Speech] = "librispeech",
     parts: Sequence[str] | None = None,
     root: Path | str | None = None,
     cache: Path | str | None = None,
     progress: bool = False,
+    every: int | None = 10,
 ) -> Data:
     """Gather labelled frames for the speaker study, within and across sessions.
 
     Parameters
     ----------
-    corpus : str
-        "librispeech", "timit" or "synthetic".
+    corpus : str or sequence of str
+        "librispeech", "timit", "synthetic", or several, whose speakers are then told apart
+        together.
     parts : sequence of str, optional
         The parts of LibriSpeech that make speakers known; default, all that are here. Other
         sessions are looked for in all parts. In TIMIT and synthetic speech there are none.
     root : Path or str, optional
-        Where the corpus is; TIMIT is looked for below RELVIZ_DATA, too.
+        Where the corpus is, or the folder that holds them all; TIMIT is looked for below
+        RELVIZ_DATA, too.
     cache : Path or str, optional
         See `relviz.training.data.pack`.
     progress : bool
         Show bars.
+    every : int, optional
+        Of so many utterances of a speaker one tests, and one of the others validates; None, one of
+        all tests and another validates, as in the paper.
 
     Returns
     -------
     Data
-        A class a speaker.
+        A class a speaker; of several corpora "librispeech:19", and a test of each besides those of
+        all.
 
     Raises
     ------
     CorpusError
-        For what is not there.
+        For what is not there, and for a speaker with too few utterances.
     ParameterError
-        For an unknown corpus.
+        For an unknown corpus, and for parts of several.
 
     Notes
     -----
     Explained in chapter 7 of the book, speaker identification.
+
+    References
+    ----------
+    Muckenhirn et al. (2019), section 4.1, for one utterance that tests and one that validates.
 
     Examples
     --------
@@ -178,6 +190,49 @@ def speakers(
     relviz._errors.ParameterError: corpus 'radio' is unknown: use one of librispeech, timit, \
 synthetic.
     """
+    names: tuple[Speech, ...] = (corpus,) if isinstance(corpus, str) else tuple(corpus)
+    if parts is not None and len(names) != 1:
+        raise ParameterError("parts are of one corpus: name one, or leave them out.")
+    found = {name: _known(name, parts, root, several=len(names) > 1) for name in names}
+    known = tuple(each for some, _, _ in found.values() for each in some)
+    others = tuple(each for _, some, _ in found.values() for each in some)
+    rest, test = _hold_out(known, every)
+    train, valid = _hold_out(rest, min(every, _fewest(rest)) if every else None)
+    classes = tuple(sorted({each.speaker for each in known}, key=in_order))
+    audio = pack((*known, *others), cache, progress)
+    groups = {WITHIN: test} | ({ACROSS: others} if others else {})
+    if len(names) > 1:
+        groups |= {
+            f"{how}, {name}": some
+            for how, everything in tuple(groups.items())
+            for name in names
+            if (some := tuple(each for each in everything if each.name.startswith(f"{name}:")))
+        }
+    how_many = "ten utterances of a speaker, by name, one tests and one of the others validates"
+    if every != 10:
+        how_many = how_many.replace("ten", str(every) if every else "all")
+    return Data(
+        classes,
+        label_speakers(audio, train, classes),
+        label_speakers(audio, valid, classes),
+        {name: label_speakers(audio, some, classes) for name, some in groups.items()},
+        speakers={each.name: each.speaker for each in (*known, *others)},
+        about=_about(
+            tuple(source for _, _, source in found.values()),
+            f"of {how_many}; sessions of fewer than {SESSION} utterances test across sessions",
+            {},
+            train=train,
+            valid=valid,
+            within=test,
+            across=others,
+        ),
+    )
+
+
+def _known(
+    corpus: Speech, parts: Sequence[str] | None, root: Path | str | None, several: bool
+) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...], Source]:
+    """Return the utterances that make speakers known, those of other sessions, and the source."""
     others: tuple[Utterance, ...] = ()
     if corpus == "timit":
         known, source = _load(corpus, ("train",), root)
@@ -188,25 +243,38 @@ synthetic.
         known = tuple(each for each in everything if sizes[each.speaker, each.session] >= least)
         elsewhere, _ = _load(corpus, None, root)
         others = corpora.other_sessions(known, elsewhere)
-    rest, test = corpora.split_utterances(known)
-    train, valid = corpora.split_utterances(rest, every=min(10, _fewest(rest)))
-    classes = tuple(sorted({each.speaker for each in known}, key=in_order))
-    audio = pack((*known, *others), cache, progress)
-    tests = {WITHIN: label_speakers(audio, test, classes)}
-    if others:
-        tests[ACROSS] = label_speakers(audio, others, classes)
-    rule = (
-        "of ten utterances of a speaker, by name, one tests and one of the others validates; "
-        f"sessions of fewer than {SESSION} utterances test across sessions"
-    )
-    return Data(
-        classes,
-        label_speakers(audio, train, classes),
-        label_speakers(audio, valid, classes),
-        tests,
-        speakers={each.name: each.speaker for each in (*known, *others)},
-        about=_about(source, rule, {}, train=train, valid=valid, within=test, across=others),
-    )
+    if several:  # two corpora may have a speaker 1001 each
+        known, others = (
+            tuple(
+                replace(each, name=f"{corpus}:{each.name}", speaker=f"{corpus}:{each.speaker}")
+                for each in some
+            )
+            for some in (known, others)
+        )
+    return known, others, source
+
+
+def _hold_out(
+    utterances: Sequence[Utterance], every: int | None
+) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:
+    """Divide each speaker's utterances, one of `every`, or the middle one of all, held out."""
+    if every is not None:
+        return corpora.split_utterances(utterances, every=every)
+    by_speaker: dict[str, list[Utterance]] = {}
+    for each in utterances:
+        by_speaker.setdefault(each.speaker, []).append(each)
+    kept: list[Utterance] = []
+    held_out: list[Utterance] = []
+    for said in by_speaker.values():
+        rest, one = corpora.split_utterances(said, every=len(said))
+        if not rest:
+            raise CorpusError(
+                f"Speaker {said[0].speaker} has {len(said)} utterances left, too few to hold one "
+                "out: leave this speaker out."
+            )
+        kept += rest
+        held_out += one
+    return tuple(kept), tuple(held_out)
 
 
 def _load(
@@ -283,14 +351,14 @@ def _fewest(utterances: Iterable[Utterance]) -> int:
 
 
 def _about(
-    source: Source,
+    sources: Sequence[Source],
     rule: str,
     skipped: Mapping[str, str],
     **groups: Sequence[Utterance],
 ) -> dict[str, Any]:
     """Say what was divided how, in JSON values, for the model card."""
     return {
-        "recordings": source.describe(),
+        "recordings": " ".join(source.describe() for source in sources),
         "rule": rule,
         "skipped": dict(Counter(skipped.values())),
     } | {

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from relviz import cli
+from relviz._errors import ParameterError
 from relviz.corpora import CorpusError, Utterance, librispeech
 from relviz.training import STANDARD, load, sets
 from tests.training.conftest import utterance
@@ -56,6 +57,56 @@ def test_speakers_are_known_and_utterances_are_new(alone, tmp_path):
     assert disjoint(*groups) and [len(group) for group in groups] == [24, 6, 6]
     for group in groups:
         assert len({data.speakers[name] for name in group}) == 6
+
+
+def test_one_utterance_of_each_speaker_tests_and_one_validates(alone, tmp_path):
+    """The protocol of the paper, whoever has how many."""
+    data = sets.speakers("synthetic", cache=tmp_path, every=None)
+    groups = [names(data, frames) for frames in (data.train, data.valid, data.tests[sets.WITHIN])]
+    assert disjoint(*groups) and [len(group) for group in groups] == [24, 6, 6]
+    assert data.about["rule"].startswith("of all utterances of a speaker, by name, one tests")
+    few = [Utterance(f"a-0-{n}", "a", "0") for n in range(2)]
+    rest, _ = sets._hold_out(few, None)
+    with pytest.raises(CorpusError, match="Speaker a has 1 utterances left, too few to hold one"):
+        sets._hold_out(rest, None)
+
+
+def test_speakers_of_several_corpora_are_told_apart_together(monkeypatch, tmp_path):
+    """Though both have a speaker of the same name, who says utterances of the same names."""
+
+    said = {
+        "mini-librispeech": ((1, 10, 4), (2, 20, 5), (2, 21, 1)),
+        "timit": ((1, 10, 3), (2, 20, 3)),
+    }
+
+    def loaded(name, parts, root):
+        made = [
+            Utterance(f"{s}-{c}-{n:04d}", str(s), str(c), samples=utterance("", "", n).samples)
+            for s, c, count in said[name]
+            for n in range(count)
+        ]
+        source = sets.corpora.Source("given", tmp_path, librispeech.CORPUS)
+        return sets.corpora.SpeechCorpus(tuple(made), source)
+
+    monkeypatch.setattr(sets.corpora, "load", loaded)
+    data = sets.speakers(("librispeech", "timit"), cache=tmp_path, every=None)
+    assert data.classes == ("librispeech:1", "librispeech:2", "timit:1", "timit:2")
+    assert list(data.tests) == [
+        "within session",
+        "across sessions",
+        "within session, librispeech",
+        "within session, timit",
+        "across sessions, librispeech",
+    ]
+    whole = names(data, data.tests["within session"])
+    parts = [
+        names(data, data.tests[f"within session, {name}"]) for name in ("librispeech", "timit")
+    ]
+    assert disjoint(*parts) and set.union(*parts) == whole and len(whole) == 4
+    assert {data.speakers[name] for name in whole} == set(data.classes)
+    assert data.about["recordings"].count("LibriSpeech") == 2
+    with pytest.raises(ParameterError, match="parts are of one corpus"):
+        sets.speakers(("librispeech", "timit"), parts=("train",), cache=tmp_path)
 
 
 def test_other_sessions_are_a_test_of_their_own(monkeypatch, tmp_path):
