@@ -121,7 +121,8 @@ def fetch(
             shutil.rmtree(old, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=prefix, dir=folder.parent) as unpacked:
             opened = unzip if url.endswith(".zip") else unpack
-            for name in opened(draft, Path(unpacked), listed, most, unlisted, digest):
+            found = opened(draft, Path(unpacked), listed, most, unlisted, digest)
+            for name in sorted(found, key=listed.__contains__):  # so that these tell of all
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (Path(unpacked) / name).replace(folder / name)
     except ArchiveError:

@@ -281,6 +281,27 @@ def test_a_table_that_was_lost_is_fetched_again(server: type[Served], nowhere: P
     registry.fetch("speechocean762")
 
 
+def test_a_fetch_that_is_stopped_is_known_not_to_be_whole(
+    server: type[Served], nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = []
+
+    def slow(path: Path, target: Path) -> None:
+        moved.append(target)
+        if len(moved) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", slow)
+        with pytest.raises(KeyboardInterrupt):
+            registry.fetch("speechocean762")
+    unlisted = {wav(NAMES[0]), wav(NAMES[3])}  # which nobody would miss
+    folder = nowhere / "speechocean762"
+    assert {path.relative_to(folder).as_posix() for path in moved[:2]} == unlisted
+    registry.fetch("speechocean762")
+    assert len(load("speechocean762").utterances) == 4
+
+
 @pytest.mark.parametrize(
     ("files", "why"),
     [
