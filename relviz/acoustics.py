@@ -25,10 +25,12 @@ __all__ = [
     "F0Agreement",
     "F0Warning",
     "autocorrelation",
+    "equalise",
     "f0_agreement",
     "f0_contour",
     "formants",
     "frame_formants",
+    "long_term_spectrum",
     "lp_envelope",
     "lpc",
     "median_f0",
@@ -36,6 +38,7 @@ __all__ = [
     "pre_emphasise",
     "shift_f0",
     "short_term_spectrum",
+    "telephone",
 ]
 
 
@@ -748,6 +751,166 @@ def notch(
         )
     sections = scipy.signal.butter(order, (low, high), "bandstop", fs=sample_rate, output="sos")
     return scipy.signal.sosfiltfilt(sections, np.asarray(wave, dtype=np.float64))
+
+
+def long_term_spectrum(
+    wave: ArrayLike, sample_rate: float, *, resolution: float = 125.0
+) -> NDArray[np.float64]:
+    """Return the long-term average spectrum of a recording: its power in equal bands.
+
+    Parameters
+    ----------
+    wave : array_like, (samples,)
+        A recording.
+    sample_rate : float
+        In Hz.
+    resolution : float
+        Hz from one band to the next: coarse enough to show the room, the microphone and the shape
+        of a voice's spectrum, but none of its harmonics.
+
+    Returns
+    -------
+    ndarray, (bands,)
+        Power at 0, `resolution`, ... Hz, up to half of the rate.
+
+    Raises
+    ------
+    ParameterError
+        For a recording shorter than a frame, and a resolution that cannot be.
+
+    References
+    ----------
+    Welch (1967), 10.1109/TAU.1967.1161901; Hann windows of 1 / `resolution` seconds, by half.
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    >>> int(long_term_spectrum(tone, 16000).argmax()) * 125
+    1000
+    """
+    samples = np.asarray(wave, dtype=np.float64)
+    size = round(sample_rate / resolution) if 0 < resolution <= sample_rate / 4 else 0
+    if not size or samples.ndim != 1 or len(samples) < size:
+        raise ParameterError(
+            f"{samples.shape} samples at {sample_rate:g} Hz have no bands of {resolution:g} Hz: "
+            "give one recording of some seconds, and a resolution of some 100 Hz."
+        )
+    _, power = scipy.signal.welch(samples, sample_rate, "hann", size, detrend=False)
+    return np.asarray(power)
+
+
+def equalise(
+    wave: ArrayLike,
+    sample_rate: float,
+    target: ArrayLike,
+    *,
+    resolution: float = 125.0,
+    most: float = 40.0,
+) -> NDArray[np.float64]:
+    """Return a recording with another long-term average spectrum, through one filter.
+
+    Whatever stays the same in a recording, such as a microphone, a codec or a room, is then the
+    same in all recordings; what the voice changes from moment to moment stays.
+
+    Parameters
+    ----------
+    wave : array_like, (samples,)
+        A recording.
+    sample_rate : float
+        In Hz.
+    target : array_like, (bands,)
+        What `long_term_spectrum` shall say of it, but for one factor.
+    resolution : float
+        As in `long_term_spectrum`.
+    most : float
+        dB that a band is raised or lowered beyond the median band, at most: where there was
+        nothing, nothing can be raised but noise.
+
+    Returns
+    -------
+    ndarray, (samples,)
+        With the RMS of `wave`. The filter has linear phase, and its delay is taken out.
+
+    Raises
+    ------
+    ParameterError
+        For a target that is not of the wave's bands, not finite or not positive, and as
+        `long_term_spectrum`.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).standard_normal(32000)
+    >>> steps = equalise(noise, 16000, np.linspace(1, 0.01, 65))
+    >>> ratio = long_term_spectrum(steps, 16000)[[10, 50]]
+    >>> bool(3 < ratio[0] / ratio[1] < 5)  # 0.845 to 0.227 in the target
+    True
+    """
+    samples = np.asarray(wave, dtype=np.float64)
+    own = long_term_spectrum(samples, sample_rate, resolution=resolution)
+    wanted = np.asarray(target, dtype=np.float64)
+    if wanted.shape != own.shape or not (np.isfinite(wanted) & (wanted > 0)).all():
+        raise ParameterError(
+            f"target has shape {wanted.shape}: give {len(own)} powers above 0, those of "
+            "long_term_spectrum at the same resolution."
+        )
+    levels = 10 * np.log10(wanted / np.maximum(own, np.finfo(np.float64).tiny))
+    levels = np.clip(levels - np.median(levels), -most, most)
+    frequencies = np.linspace(0, sample_rate / 2, len(own))
+    taps = scipy.signal.firwin2(
+        4 * (len(own) - 1) + 1, frequencies, 10 ** (levels / 20), fs=sample_rate
+    )
+    shaped = scipy.signal.fftconvolve(samples, taps, mode="same")
+    return shaped * np.sqrt(np.mean(samples**2) / max(np.mean(shaped**2), np.finfo(float).tiny))
+
+
+def telephone(wave: ArrayLike, sample_rate: float) -> NDArray[np.float64]:
+    """Return a recording as it comes out of a telephone: 300 to 3400 Hz, 8 kHz, eight bits.
+
+    Parameters
+    ----------
+    wave : array_like, (samples,)
+        A recording.
+    sample_rate : float
+        In Hz, at least 8000.
+
+    Returns
+    -------
+    ndarray, (samples,)
+        At the same rate, of the same length. Its peak takes all of the eight bits.
+
+    Raises
+    ------
+    ParameterError
+        For a lower rate.
+
+    Notes
+    -----
+    The steps of the eight bits grow with the amplitude by the mu law, mu = 255.
+
+    References
+    ----------
+    ITU-T Recommendations G.711 (mu law) and G.712 (the band).
+
+    Examples
+    --------
+    >>> hum = np.sin(2 * np.pi * 100 * np.arange(16000) / 16000)
+    >>> bool(np.abs(telephone(hum, 16000)[4000:12000]).max() < 0.05)
+    True
+    """
+    import soxr
+
+    samples = np.asarray(wave, dtype=np.float64)
+    if sample_rate < 8000:
+        raise ParameterError(f"sample_rate is {sample_rate:g} Hz: give 8000 Hz or more.")
+    narrow = soxr.resample(samples, sample_rate, 8000, quality="HQ")
+    sections = scipy.signal.butter(4, (300, 3400), "bandpass", fs=8000, output="sos")
+    narrow = scipy.signal.sosfiltfilt(sections, narrow)
+    peak = max(float(np.abs(narrow).max()), np.finfo(np.float64).tiny)
+    scaled = np.log1p(255 * np.abs(narrow) / peak) / np.log(256)
+    steps = np.round(127 * scaled) / 127
+    narrow = np.sign(narrow) * peak * np.expm1(steps * np.log(256)) / 255
+    wide = soxr.resample(narrow, 8000, sample_rate, quality="HQ")
+    return np.pad(wide, (0, max(0, len(samples) - len(wide))))[: len(samples)]
 
 
 def _for_lp(

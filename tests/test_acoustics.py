@@ -336,3 +336,65 @@ def test_f0_at_a_limit_is_said(f0, limits, culprit):
 def test_f0_of_what_is_not_finite_is_refused():
     with pytest.raises(ParameterError, match="wave holds NaN or infinity, so it has no F0"):
         acoustics.f0_contour(np.full(8000, np.nan), RATE)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_long_term_spectrum_is_the_mean_of_squared_spectra(rate):
+    """By hand: the mean over half-overlapping Hann frames of the squared DFT."""
+    wave = np.random.default_rng(0).standard_normal(rate)
+    size = round(rate / 125)
+    taper = scipy.signal.get_window("hann", size)
+    frames = np.lib.stride_tricks.sliding_window_view(wave, size)[:: size - size // 2] * taper
+    power = (np.abs(np.fft.rfft(frames)) ** 2).mean(axis=0) / (rate * (taper**2).sum())
+    power[1 : None if size % 2 else -1] *= 2
+    np.testing.assert_allclose(acoustics.long_term_spectrum(wave, rate), power, rtol=1e-9)
+
+
+def test_equalised_recordings_have_the_spectrum_that_was_asked_for():
+    rng = np.random.default_rng(0)
+    wave = scipy.signal.lfilter([1.0], [1.0, -0.9], rng.standard_normal(64000))
+    target = 10 ** (np.interp(np.arange(65), [0, 20, 64], [0, -10, -40]) / 10)
+    found = acoustics.equalise(wave, RATE, target)
+    levels = 10 * np.log10(acoustics.long_term_spectrum(found, RATE) / target)
+    assert np.ptp(levels[2:-2]) < 2.0
+    assert np.sqrt(np.mean(found**2)) == pytest.approx(np.sqrt(np.mean(wave**2)))
+    own = acoustics.long_term_spectrum(wave, RATE)
+    np.testing.assert_allclose(acoustics.equalise(wave, RATE, 7 * own), wave, atol=1e-9)
+    delayed = np.argmax(np.correlate(found, wave, "same")) - len(wave) // 2
+    assert delayed == 0
+
+
+def test_no_band_is_raised_without_end():
+    hum = np.sin(2 * np.pi * 200 * np.arange(RATE) / RATE)
+    found = acoustics.equalise(
+        hum + 1e-9 * np.random.default_rng(0).standard_normal(RATE), RATE, np.ones(65), most=20.0
+    )
+    own = acoustics.long_term_spectrum(found, RATE)
+    assert own.max() / own[20:].max() > 10**7
+
+
+def test_a_telephone_keeps_its_band_and_little_else():
+    t = np.arange(2 * RATE) / RATE
+    inner = slice(RATE // 2, -RATE // 2)
+    for hertz, low, high in ((1000, -0.5, 0.5), (60, -200, -30), (6000, -200, -30)):
+        tone = np.sin(2 * np.pi * hertz * t)
+        found = acoustics.telephone(tone + 0.9 * np.sin(2 * np.pi * 700 * t), RATE)
+        assert found.shape == tone.shape
+        part = 2 * np.abs(np.mean(found[inner] * np.exp(-2j * np.pi * hertz * t[inner])))
+        assert low < 20 * np.log10(part) < high
+    tone = 0.01 * np.sin(2 * np.pi * 1000 * t)
+    noise = acoustics.telephone(tone, RATE)[inner] - tone[inner]
+    assert 30 < 10 * np.log10(np.mean(tone[inner] ** 2) / np.mean(noise**2)) < 45  # of eight bits
+
+
+def test_channels_that_cannot_be():
+    wave = np.random.default_rng(0).standard_normal(RATE)
+    with pytest.raises(ParameterError, match=r"have no bands of 0 Hz: give one recording"):
+        acoustics.long_term_spectrum(wave, RATE, resolution=0)
+    with pytest.raises(ParameterError, match=r"\(50,\) samples at 16000 Hz have no bands"):
+        acoustics.equalise(wave[:50], RATE, np.ones(65))
+    for target in (np.ones(64), np.zeros(65), np.full(65, np.nan)):
+        with pytest.raises(ParameterError, match="give 65 powers above 0, those of long_term"):
+            acoustics.equalise(wave, RATE, target)
+    with pytest.raises(ParameterError, match="4000 Hz: give 8000 Hz or more"):
+        acoustics.telephone(wave, 4000)

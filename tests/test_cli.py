@@ -27,6 +27,7 @@ PAGES = (
     ["evaluate"],
     ["evaluate", "vowels"],
     ["evaluate", "hand"],
+    ["evaluate", "speakers"],
     ["train"],
     ["train", "phones"],
     ["train", "speakers"],

@@ -70,6 +70,16 @@ networks, the plain gradient). Cells read: mean accuracy in percent
 [95 % interval over talkers] (lowest-highest over seeds).
 """
 
+_EVALUATE_SPEAKERS = """\
+Is it the voice that a speaker network tells, or how it was recorded?
+
+The utterances that no training heard, within the sessions trained on and
+across sessions: as recorded; with one long-term spectrum for all, as if they
+had one microphone and room; and through a telephone. Each with how often a
+speaker is named rightly [95 % interval over utterances], and how often a
+mistake names somebody of the same sex, which voices are mistaken for.
+"""
+
 _EVALUATE_EXAMPLES = """\
 Examples:
   relviz evaluate vowels                    controls alone
@@ -78,6 +88,7 @@ Examples:
   relviz evaluate vowels --network runs/a --network runs/b --full
                                             two runs of yours, vowel by vowel
   relviz evaluate vowels --talkers 10 --seeds 1 -o quick.parquet
+  relviz evaluate speakers -o answers.csv   every answer, with its margin
   relviz evaluate hand --network runs/a     a run of yours, by hand labels
 """
 
@@ -255,6 +266,7 @@ def _build() -> App:
     evaluate = group("evaluate", _EVALUATE, _EVALUATE_EXAMPLES)
     evaluate.command("relviz.cli.evaluate:vowels", help=_EVALUATE_VOWELS)
     evaluate.command("relviz.cli.evaluate:hand", help=_EVALUATE_HAND)
+    evaluate.command("relviz.cli.evaluate:speakers", help=_EVALUATE_SPEAKERS)
     train = group("train", _TRAIN, _TRAIN_EXAMPLES.format(study="phones"))
     for study, about in (("phones", _TRAIN_PHONES), ("speakers", _TRAIN_SPEAKERS)):
         examples = _TRAIN_EXAMPLES.format(study=study)

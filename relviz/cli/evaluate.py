@@ -158,6 +158,68 @@ def hand(
             _write(table.round(4), path)
 
 
+def speakers(
+    *,
+    network: Annotated[list[str] | None, Parameter(metavar="NAME", show_default="speakers")] = None,
+    root: Folder | None = None,
+    cache: Annotated[Folder | None, Parameter(show_default="user's cache")] = None,
+    output: Annotated[File | None, Parameter(alias="-o")] = None,
+) -> None:
+    """Print whether a speaker network tells voices, or how they were recorded.
+
+    Parameters
+    ----------
+    network
+        A trained speaker network, may be repeated: speakers, a run's folder.
+    root
+        Where LibriSpeech is.
+    cache
+        Where audio is packed.
+    output
+        Write the answer to each utterance to FILE, .csv or .parquet.
+    """
+    require("pandas")
+    import pandas as pd
+
+    from relviz import corpora, pretrained, statistics
+    from relviz.networks import build
+    from relviz.studies import speakers as study
+    from relviz.training import sets
+
+    if output:
+        _writable(output)
+    networks = {name: pretrained.load(name) for name in map(at_home, network or ["speakers"])}
+    data = sets.speakers("librispeech", None, root, cache, progress=True)
+    print(printable(data.about["recordings"]), file=sys.stderr)
+    everything = corpora.load("mini-librispeech", None, root).utterances
+    sexes = {each.speaker: each.sex for each in everything if each.sex}
+    changes = study.changes(data.tests.values())
+    answers, rows = [], []
+    for name, net in networks.items():
+        if net.metadata.classes != data.classes:
+            raise ParameterError(
+                f"{name} knows {len(net.metadata.classes)} other classes than the "
+                f"{len(data.classes)} speakers that are here: choose a network of these speakers."
+            )
+        untrained = build(net.architecture, len(data.classes), seed=0)
+        for row, asked in ((name, net), (f"{name}, untrained", untrained)):
+            for test, frames in data.tests.items():
+                for how, change in changes.items():
+                    found = study.identify(asked, frames, data.classes, change, progress=True)
+                    right = statistics.wilson(float(found["right"].mean()), len(found))
+                    where = {"network": row, "test": test, "recordings": how}
+                    answers.append(found.assign(**where))
+                    missed = study.mistakes(found, sexes).to_dict("records")[0]
+                    rows.append(where | {"right": right, "utterances": len(found)} | missed)
+    table = pd.DataFrame(rows)
+    for column in ("right", "within"):
+        table[column] = [f"{each:.1%}" if each is not None else "" for each in table[column]]
+    table = table.rename(columns={"within": "mistakes within the sex", "chance": "by chance"})
+    print(table.to_string(index=False, na_rep="", float_format="{:.1%}".format))
+    if output:
+        _write(pd.concat(answers, ignore_index=True), output)
+
+
 def _writable(path: Path) -> None:
     """Refuse an output before the work, not after it."""
     if path.suffix not in (".csv", ".parquet"):

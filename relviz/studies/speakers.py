@@ -12,18 +12,26 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
+import torch
 from numpy.typing import ArrayLike, NDArray
 
-from relviz import acoustics, corpora
+from relviz import acoustics, corpora, statistics
 from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import CorpusError, Utterance
+from relviz.networks import RawWaveformCNN
+from relviz.signals import batches
+from relviz.training.data import Frames
 from relviz.training.sets import SESSION
 
-__all__ = ["f0_agreement", "middle", "panel"]
+__all__ = ["changes", "f0_agreement", "identify", "middle", "mistakes", "panel"]
+
+_EVERY = 5
+"""Frames, 10 ms each, from one window that is asked to the next."""
 
 
 def panel(utterances: Iterable[Utterance], known: Iterable[str] | None = None) -> list[Utterance]:
@@ -156,3 +164,176 @@ def f0_agreement(
         warnings.simplefilter("ignore", acoustics.F0Warning)
         _, found = acoustics.f0_contour(signal, SAMPLE_RATE)
     return acoustics.f0_agreement(true, found, semitones).found, times, true, found
+
+
+def identify(
+    net: RawWaveformCNN,
+    frames: Frames,
+    classes: Sequence[str],
+    change: Callable[[NDArray[np.float64]], NDArray] | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Ask a speaker network whose utterances these are, as recorded or changed.
+
+    Is it the voice that a network tells, or the microphone? What makes all recordings alike in the
+    one and leaves the other, such as `relviz.acoustics.equalise` to a common spectrum or
+    `relviz.acoustics.telephone`, decides.
+
+    Parameters
+    ----------
+    net : RawWaveformCNN
+        A trained one, or a control.
+    frames : Frames
+        Of the utterances, labelled: one of the tests of `relviz.training.sets.speakers`.
+    classes : sequence of str
+        The speakers, in the order of the network's scores.
+    change : callable, optional
+        From the samples of an utterance at 16 kHz to as many.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    DataFrame
+        One row an utterance: ``utterance``, ``speaker``, ``named`` and ``right``; ``margin``, how
+        much likelier the speaker is than the best other, in nats a window.
+
+    Raises
+    ------
+    ParameterError
+        For a change that does not keep the length.
+
+    Notes
+    -----
+    As in the network's own scores, log posteriors are summed over windows 50 ms apart.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import relviz
+    >>> from relviz.training.data import label_speakers, pack
+    >>> net = relviz.load("speakers")
+    >>> wave = np.random.default_rng(0).standard_normal(16000).astype(np.float32) / 10
+    >>> said = [Utterance("a-0-0", net.metadata.classes[0], "0", samples=wave)]
+    >>> frames = label_speakers(pack(said, tempfile.mkdtemp()), said, net.metadata.classes)
+    >>> list(identify(net, frames, net.metadata.classes).columns)
+    ['utterance', 'speaker', 'named', 'right', 'margin']
+    """
+    from tqdm.auto import tqdm
+
+    audio = frames.audio
+    numbers, first = np.unique(frames.utterances, return_index=True)
+    rows = []
+    for number, speaker in zip(
+        tqdm(numbers, desc="speakers", unit="file", leave=False, disable=not progress),
+        frames.labels[first],
+        strict=True,
+    ):
+        wave = _wave(frames, number)
+        changed = wave if change is None else np.asarray(change(wave))
+        if changed.shape != wave.shape:
+            raise ParameterError(
+                f"the change makes {changed.shape} samples of {wave.shape}: keep the length."
+            )
+        starts = audio.centres(number)[::_EVERY] - net.window // 2
+        total = torch.zeros(len(classes), dtype=torch.float64)
+        with torch.inference_mode():
+            for _, windows in batches(
+                net, changed.astype(np.float32), starts, batch_size=256, progress=False
+            ):
+                total += net(windows).double().log_softmax(-1).sum(0).cpu()
+        mean = (total / len(starts)).numpy()
+        others = np.delete(mean, speaker)
+        rows.append(
+            {
+                "utterance": audio.names[number],
+                "speaker": classes[speaker],
+                "named": classes[int(mean.argmax())],
+                "right": bool(mean.argmax() == speaker),
+                "margin": float(mean[speaker] - others.max()) if len(others) else np.inf,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def changes(frames: Iterable[Frames]) -> dict[str, Callable[[NDArray[np.float64]], NDArray]]:
+    """Return what recordings go through before a network is asked whose voice they hold.
+
+    Parameters
+    ----------
+    frames : iterable of Frames
+        Of all utterances that will be asked about, whose mean long-term average spectrum, in dB, is
+        the one that all get.
+
+    Returns
+    -------
+    dict of str to callable
+        "as recorded", "one spectrum" (`relviz.acoustics.equalise`) and "telephone"
+        (`relviz.acoustics.telephone`), each from an utterance's samples at 16 kHz to as many.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from relviz.training.data import label_speakers, pack
+    >>> wave = np.random.default_rng(0).standard_normal(16000).astype(np.float32) / 10
+    >>> said = [Utterance("a-0-0", "a", "0", samples=wave)]
+    >>> list(changes([label_speakers(pack(said, tempfile.mkdtemp()), said, ("a",))]))
+    ['as recorded', 'one spectrum', 'telephone']
+    """
+    spectra = [
+        acoustics.long_term_spectrum(_wave(some, number), SAMPLE_RATE)
+        for some in frames
+        for number in np.unique(some.utterances)
+    ]
+    levels = np.mean(10 * np.log10(np.maximum(spectra, np.finfo(np.float64).tiny)), axis=0)
+    target = 10 ** (levels / 10)
+    return {
+        "as recorded": lambda wave: wave,
+        "one spectrum": lambda wave: acoustics.equalise(wave, SAMPLE_RATE, target),
+        "telephone": lambda wave: acoustics.telephone(wave, SAMPLE_RATE),
+    }
+
+
+def _wave(frames: Frames, number: int) -> NDArray[np.float64]:
+    start, length = frames.audio.starts[number], frames.audio.lengths[number]
+    return np.asarray(frames.audio.samples[start : start + length] / 32768)
+
+
+def mistakes(found: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
+    """Return how many mistakes name a speaker of the same group, and how many would by chance.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Of `identify`.
+    groups : mapping of str to str
+        Speaker -> group, such as the corpus or the sex; every class of the network, or the
+        mistakes that concern others are left out.
+
+    Returns
+    -------
+    DataFrame
+        One row: ``mistakes``, ``within`` (an `Interval`, Wilson's; None without mistakes) and
+        ``chance``, if any other speaker were named alike.
+
+    Examples
+    --------
+    >>> rows = [("a", "b", False), ("a", "c", False), ("b", "b", True)]
+    >>> found = pd.DataFrame(rows, columns=["speaker", "named", "right"])
+    >>> table = mistakes(found, {"a": "F", "b": "F", "c": "M"})
+    >>> table["within"][0].value, float(table["chance"][0])
+    (0.5, 0.5)
+    """
+    wrong = found[~found["right"]]
+    wrong = wrong[wrong["speaker"].isin(groups) & wrong["named"].isin(groups)]
+    same = wrong["speaker"].map(groups) == wrong["named"].map(groups)
+    sizes = Counter(groups.values())
+    alike = [(sizes[groups[each]] - 1) / (len(groups) - 1) for each in wrong["speaker"]]
+    within = statistics.wilson(float(same.mean()), len(wrong)) if len(wrong) else None
+    return pd.DataFrame(
+        {
+            "mistakes": [len(wrong)],
+            "within": [within],
+            "chance": [float(np.mean(alike)) if alike else np.nan],
+        }
+    )

@@ -1,8 +1,14 @@
 """relviz.studies.speakers: who is asked, and F0 contours where they are known."""
 
-import numpy as np
-import pytest
+from typing import ClassVar
 
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.signal
+import torch
+
+from relviz._errors import ParameterError
 from relviz.corpora import (
     CorpusError,
     Source,
@@ -11,8 +17,10 @@ from relviz.corpora import (
     split_utterances,
     vowel,
 )
+from relviz.networks import Architecture, Conv, RawWaveformCNN, build
 from relviz.studies import speakers as study
-from relviz.training import sets
+from relviz.training import score, sets
+from relviz.training.data import label_speakers, pack
 
 RATE = 16000
 
@@ -86,3 +94,84 @@ class TestF0Agreement:
     def test_refuses_other_lengths(self):
         with pytest.raises(ValueError, match="give both whole"):
             study.f0_agreement(white(1), white(2))
+
+
+def humming(count=3):
+    """Speakers of one band of noise each, at 500, 1200 ... Hz, two utterances a speaker."""
+    rng = np.random.default_rng(0)
+    said = []
+    for n in range(count):
+        band = (350 + 700 * n, 650 + 700 * n)
+        sections = scipy.signal.butter(4, band, "bandpass", fs=RATE, output="sos")
+        for k in range(2):
+            noise = rng.standard_normal((2, 2 * RATE))
+            wave = 0.3 * scipy.signal.sosfilt(sections, noise[0]) + 0.003 * noise[1]
+            said.append(Utterance(f"s{n}-0-{k}", f"s{n}", "0", samples=wave.astype(np.float32)))
+    return said
+
+
+@pytest.fixture
+def frames(tmp_path):
+    said = humming()
+    return label_speakers(pack(said, tmp_path), said, ("s0", "s1", "s2"))
+
+
+class Listener(RawWaveformCNN):
+    """Names the band that is nearest to where a window has most power."""
+
+    def __init__(self):
+        super().__init__(Architecture((Conv(2, 30, 10),), 4, 1000), 3)
+
+    def forward(self, x):
+        peak = torch.fft.rfft(x).abs().argmax(-1) * RATE / x.shape[-1]
+        return -(peak[:, None] - torch.tensor([500.0, 1200.0, 1900.0])).abs() / 100
+
+
+class TestIdentify:
+    def test_it_is_what_the_networks_own_scores_say(self, frames):
+        net = build(Architecture((Conv(8, 30, 10),), 8, 1000), 3, seed=1).eval()
+        found = study.identify(net, frames, ("s0", "s1", "s2"))
+        every = frames.take(np.arange(0, len(frames), 5))
+        posteriors = score.log_posteriors(net, every, "window")
+        assert found["right"].mean() == score.utterance_accuracy(every, posteriors).value
+        first = posteriors[every.utterances == 0].mean(axis=0)
+        assert found["margin"][0] == pytest.approx(first[0] - first[1:].max(), abs=1e-4)
+
+    def test_changes_are_heard(self, frames):
+        net, classes = Listener(), ("s0", "s1", "s2")
+        assert study.identify(net, frames, classes)["right"].all()
+        n = np.arange(2 * RATE)
+        higher = study.identify(
+            net, frames, classes, lambda wave: wave * 2 * np.cos(2 * np.pi * 700 * n / RATE)
+        )
+        assert not higher["right"].all()
+        with pytest.raises(ParameterError, match=r"makes \(3,\) samples of \(32000,\): keep"):
+            study.identify(net, frames, classes, lambda wave: wave[:3])
+
+    def test_one_spectrum_for_all_takes_away_what_never_changes(self, frames):
+        """These speakers are told by nothing but their long-term spectrum."""
+        changes = study.changes([frames])
+        assert list(changes) == ["as recorded", "one spectrum", "telephone"]
+        classes = ("s0", "s1", "s2")
+        right = {
+            how: study.identify(Listener(), frames, classes, change)["right"].mean()
+            for how, change in changes.items()
+        }
+        assert right["as recorded"] == right["telephone"] == 1.0 and right["one spectrum"] < 0.7
+
+
+class TestMistakes:
+    groups: ClassVar = {"a": "F", "b": "F", "c": "M", "d": "M"}
+
+    def test_by_hand(self):
+        rows = [("a", "b"), ("a", "c"), ("c", "d"), ("d", "c"), ("b", "b")]
+        found = pd.DataFrame(rows, columns=["speaker", "named"])
+        found["right"] = found["speaker"] == found["named"]
+        (row,) = study.mistakes(found, self.groups).to_dict("records")
+        assert row["mistakes"] == 4 and row["within"].value == 0.75
+        assert row["chance"] == pytest.approx(1 / 3)
+
+    def test_without_mistakes_nothing_is_known(self):
+        found = pd.DataFrame({"speaker": ["a"], "named": ["a"], "right": [True]})
+        (row,) = study.mistakes(found, self.groups).to_dict("records")
+        assert row["mistakes"] == 0 and row["within"] is None and np.isnan(row["chance"])
