@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from relviz import pretrained
+from relviz import cli, pretrained
 from relviz.corpora import (
     CorpusError,
     Source,
@@ -279,6 +279,17 @@ def test_a_table_that_was_lost_is_fetched_again(server: type[Served], nowhere: P
     assert (folder / "test/spk2age").read_text() == TABLES["test/spk2age"]
     server.body = b"nothing is asked for"
     registry.fetch("speechocean762")
+
+
+def test_what_comes_unchecked_is_said_before_it_comes(
+    server: type[Served], nowhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["data", "fetch", "speechocean762"]) == 0
+    printed = capsys.readouterr()
+    licence, unchecked = printed.err.splitlines()[:2]
+    assert licence == f"{CORPUS.title} comes under its licence: {CORPUS.licence}."
+    assert unchecked == "The SHA-256 of 2 files are known; others come unchecked."
+    assert printed.out == f"speechocean762 is in {nowhere / 'speechocean762'}\n"
 
 
 def test_a_fetch_that_is_stopped_is_known_not_to_be_whole(
