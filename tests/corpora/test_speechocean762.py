@@ -256,7 +256,7 @@ def test_fetch_takes_recordings_that_are_not_listed_too(
     more = {
         "README.md": b"free",
         "resource/scores.json": b"{}",
-        "WAVE/SPEAKER0001/x/../../../../evil.WAV": b"x",
+        "WAVE/SPEAKER0001/../../../README.evil": b"x",  # still in the archive's folder
         "WAVE/SPEAKER0001/notes.txt": b"x",
     }
     server.body = packed(ORIGINAL | more)
