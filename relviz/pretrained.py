@@ -256,7 +256,7 @@ def card(network: str | Path = "phones") -> str:
         "Network": f"{texts['what']} {len(metadata.classes)} classes, {parameters} parameters, "
         f"{path.stat().st_size / 1e6:.1f} MB. Windows are normalised per {metadata.normalise}.",
         "Data": _data(metadata.about),
-        "Licence": _LICENCE if path.parent == WEIGHTS else "",
+        "Licence": _licence(metadata.about) if path.parent == WEIGHTS else "",
         "Training": _training(metadata),
         "Scores": "<br>".join(_scores(metadata.scores)) or "none",
         "Spread": _spread(network),
@@ -267,12 +267,11 @@ def card(network: str | Path = "phones") -> str:
     return "\n".join(lines)
 
 
-_LICENCE = (
-    "The weights come with relviz, under its licence (BSD 3-Clause). They were trained on "
+_CREDIT = (
     "LibriSpeech (Panayotov et al., 2015, 10.1109/ICASSP.2015.7178964), read by LibriVox "
-    "volunteers, CC BY 4.0."
+    "volunteers, CC BY 4.0"
 )
-"""Of the shipped networks; a file from elsewhere says nothing of its own."""
+"""Of shipped networks whose files do not name the `credit` of their corpora."""
 
 _TEXTS: Mapping[str, Mapping[str, str]] = {
     "phones": {
@@ -297,6 +296,15 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "readers it was trained on, and names one of them for any voice.",
     },
 }
+
+
+def _licence(about: Mapping[str, Any]) -> str:
+    """Of the shipped networks; a file from elsewhere says nothing of its own."""
+    credit = markdown(about["credit"]) if "credit" in about else _CREDIT
+    return (
+        "The weights come with relviz, under its licence (BSD 3-Clause). They were trained on "
+        f"{credit}."
+    )
 
 
 def _data(about: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from relviz import __version__, cli
 from relviz._errors import ParameterError, WriteError
 from relviz.attributions import METHODS
 from relviz.cli import data, evaluate, train
+from relviz.corpora import CORPORA
 from relviz.networks import PHONE_CNN, SPEAKER_CNN
 from relviz.studies import vowels as study
 from relviz.training import STANDARD, Recipe
@@ -60,7 +61,7 @@ def test_help_teaches(capsys):
         "goes on from the last checkpoint",
         "torchrun",
         "goes on with what is left",
-        "[aev, mini-librispeech, timit-sample, timit] (required)",
+        f"[{', '.join(CORPORA)}] (required)",
         "relviz completion bash",
     ):
         assert words in text
@@ -294,7 +295,7 @@ def test_refusals_are_one_sentence(monkeypatch, tmp_path, capsys):
         ("train phones --out x --optimiser rms", 'Choose from: "adam", "adamw", "sgd"; see'),
         ("train phones --out x --steps 3 --minutes 1", "exclusive arguments: {--minutes, --steps}"),
         ("train phones --out x --minutes nan", 'Invalid value "nan" for --minutes.'),
-        ("data fetch all", '"aev", "mini-librispeech", "timit-sample", "timit"; see relviz'),
+        ("data fetch all", ", ".join(f'"{name}"' for name in CORPORA) + "; see relviz"),
         ("data status now", "'now' is more than this command takes; see relviz data status"),
         ("completion tcsh", 'Choose from: "bash", "zsh", "fish"; see relviz completion --help.'),
     ],

@@ -139,6 +139,14 @@ TIMEDATA = "File  Start  End  Center1  Center2\n" + "".join(
     f"{talker}ah {100 + i}.0 {500 + i}.5 250.0 260.0\n"
     for i, talker in enumerate(("m01", "m02", "w01", "w02", "b01"))
 )
+KALDI = {
+    "train/wav.scp": "000010011 WAVE/SPEAKER0001/000010011.WAV\n"
+    "000020011 WAVE/SPEAKER0002/000020011.WAV\n",
+    "train/utt2spk": "000010011 0001\n000020011 0002\n",
+    "train/text": "000010011 WE CALL IT BEAR\n000020011 YES\n",
+    "train/spk2age": "0001 6\n0002 20\n",
+    "train/spk2gender": "0001 m\n0002 f\n",
+}
 
 
 def whole(kind: str, rng: random.Random) -> tuple[dict[str, bytes], str]:
@@ -159,6 +167,9 @@ def whole(kind: str, rng: random.Random) -> tuple[dict[str, bytes], str]:
         return found, rng.choice(["vowdata.dat", "timedata.dat", "timedata.dat", "men/m01ah.wav"])
     timit, libri = "TRAIN/DR1/FCJF0/SI648", "dev-clean/84/121/84-121"
     found = {
+        **{f"speechocean762/{name}": said.encode() for name, said in KALDI.items()},
+        "speechocean762/WAVE/SPEAKER0001/000010011.WAV": sound("wav"),
+        "speechocean762/WAVE/SPEAKER0002/000020011.WAV": sound("wav"),
         f"{timit}.WAV": sound("sph"),
         f"{timit}.PHN": PHN.encode(),
         f"{timit}.TXT": b"0 16000 She had your dark suit.\n",
@@ -168,7 +179,8 @@ def whole(kind: str, rng: random.Random) -> tuple[dict[str, bytes], str]:
         "own.dict": b";;; mine\nBORO  B ER1 OW0\nBORO(2)  B AH1 R OW0 # rare\nABBEY  AE1 B IY0\n",
     }
     often = [f"{timit}.PHN"] * 3 + [f"{libri}.trans.txt"] * 2
-    return found, rng.choice([*often, f"{timit}.TXT", "own.dict"])
+    kaldi = rng.choice([f"speechocean762/{name}" for name in KALDI])
+    return found, rng.choice([*often, kaldi, kaldi, f"{timit}.TXT", "own.dict"])
 
 
 def archive(files: dict[str, bytes], *extra: bytes) -> bytes:
@@ -417,8 +429,8 @@ def read_sound(folder: Path, name: str, how: str) -> None:
 
 
 def read_annotations(folder: Path, name: str, how: str) -> None:
-    """Two corpora, when their phones are spoken, and a dictionary of one's own."""
-    from relviz.corpora import PHONES, librispeech, pronunciations, timit
+    """Three corpora, when their phones are spoken, and a dictionary of one's own."""
+    from relviz.corpora import PHONES, librispeech, pronunciations, speechocean762, timit
     from relviz.corpora.check import check
 
     for each in timit.utterances(folder).utterances:
@@ -429,7 +441,13 @@ def read_annotations(folder: Path, name: str, how: str) -> None:
         sure(all(set(way.split()) <= set(PHONES) for way in ways), "phones")
     for each in librispeech.utterances(("dev-clean",), folder).utterances:
         sure(each.text is None or each.text.strip(), "an empty text")
-    for corpus, part in (("timit", "train"), ("mini-librispeech", "dev-clean")):
+    for each in speechocean762.utterances(root=folder).utterances:
+        sure(each.sex in ("F", "M") and 0 < (each.age or 0) < 130, "no such speaker")
+    for corpus, part in (
+        ("timit", "train"),
+        ("mini-librispeech", "dev-clean"),
+        ("speechocean762", "train"),
+    ):
         said = check(corpus, [part], folder, jobs=1)
         sure(all(line.isprintable() for line in said.lines()), "a list that is not text")
         sure(said.usable, "checked as wrong, and read")

@@ -141,7 +141,8 @@ _DATA_FETCH = """\
 Download a corpus, checked by SHA-256; its licence is shown first.
 
 What is missing or wrong of it goes into the user's cache. Stopped halfway, the
-same command goes on with what is left.
+same command goes on with what is left. Files without a known SHA-256, as most
+of speechocean762's, come unchecked, and that is said.
 """
 
 _DATA_CHECK = """\

@@ -10,8 +10,8 @@ from cyclopts import Parameter
 
 from relviz._text import printable
 from relviz.cli.options import Count, File, Folder
-from relviz.corpora import registry
-from relviz.corpora.corpus import CorpusError
+from relviz.corpora import registry, store
+from relviz.corpora.corpus import UNKNOWN, CorpusError
 
 if TYPE_CHECKING:
     from relviz.corpora.pronunciations import Pronunciations
@@ -59,6 +59,9 @@ def fetch(
         print(
             printable(f"{found.title} comes under its licence: {found.licence}."), file=sys.stderr
         )
+    if found.unlisted:
+        known = sum(digest != UNKNOWN for digest in store.checksums(found).values())
+        print(f"The SHA-256 of {known} files are known; others come unchecked.", file=sys.stderr)
     where = registry.fetch(corpus, folder, progress=True)
     print(printable(f"{corpus} is in {where}"))
     if folder:

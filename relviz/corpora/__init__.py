@@ -1,12 +1,13 @@
 """Speech to try things on: recordings found or fetched, and synthetic speech with known answers.
 
 `registry` knows every corpus and what one asks of any of them; `store` finds and downloads; `aev`
-reads the American English Vowels (see `tokens`), `librispeech` and `timit` read utterances (see
-`speech`), `splits` divides them, `alignment` finds their phones, `synthetic` speaks.
+reads the American English Vowels (see `tokens`), `librispeech`, `speechocean762` and `timit` read
+utterances (see `speech`), `splits` divides them, `alignment` finds their phones, and `synthetic`
+speaks.
 Nothing is downloaded unless asked for, and every corpus says where it came from.
 """
 
-from relviz.corpora import alignment, librispeech, timit
+from relviz.corpora import alignment, librispeech, speechocean762, timit
 from relviz.corpora.aev import vowels
 from relviz.corpora.alignment import Alignments, align
 from relviz.corpora.corpus import Corpus, CorpusError, Source
@@ -60,6 +61,7 @@ __all__ = [
     "other_sessions",
     "sentence",
     "sentences",
+    "speechocean762",
     "split_speakers",
     "split_utterances",
     "spoken",

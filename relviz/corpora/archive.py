@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import glob
 import gzip
-import hashlib
+import re
 import shutil
 import struct
 import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +21,8 @@ from tqdm.auto import tqdm
 
 from relviz._errors import RelvizError
 from relviz._extras import require
+from relviz.corpora.corpus import UNKNOWN
+from relviz.corpora.digests import file_digest
 from relviz.corpora.transfer import transfer
 
 require("requests")
@@ -58,6 +60,8 @@ def fetch(
     retries: int = 2,
     progress: bool = False,
     most: int = LARGEST,
+    unlisted: str = "",
+    digest: Callable[[Path], str] = file_digest,
 ) -> None:
     """Download a tar or zip archive and put its listed files into `folder`.
 
@@ -80,6 +84,10 @@ def fetch(
         Show a tqdm bar in bytes.
     most : int
         Bytes of the archive, and of what is in it.
+    unlisted : str
+        A regular expression for the whole paths of what else is taken, unchecked.
+    digest : callable
+        What a file is checked by.
 
     Raises
     ------
@@ -112,15 +120,16 @@ def fetch(
         for old in folder.parent.glob(f"{glob.escape(prefix)}*"):  # of a fetch that was killed
             shutil.rmtree(old, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=prefix, dir=folder.parent) as unpacked:
-            (unzip if url.endswith(".zip") else unpack)(draft, Path(unpacked), listed, most)
-            for name in listed:
+            opened = unzip if url.endswith(".zip") else unpack
+            found = opened(draft, Path(unpacked), listed, most, unlisted, digest)
+            for name in sorted(found, key=listed.__contains__):  # so that these tell of all
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (Path(unpacked) / name).replace(folder / name)
     except ArchiveError:
         draft.unlink()
         if not inherited:
             raise
-        return fetch(url, folder, listed, retries, progress, most)
+        return fetch(url, folder, listed, retries, progress, most, unlisted, digest)
     draft.unlink()
 
 
@@ -161,7 +170,14 @@ def download(url: str, path: Path, progress: bool = False, most: int = LARGEST) 
         transfer(url, path, most, resume=True, arrived=arrived)
 
 
-def unpack(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARGEST) -> None:
+def unpack(
+    path: Path,
+    folder: Path,
+    listed: Mapping[str, str],
+    most: int = LARGEST,
+    unlisted: str = "",
+    digest: Callable[[Path], str] = file_digest,
+) -> set[str]:
     """Unpack the listed files of a tar archive into `folder`, without their top folder.
 
     Parameters
@@ -174,6 +190,15 @@ def unpack(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARG
         Path below the archive's one top folder -> SHA-256.
     most : int
         Bytes that there may be in it, all members together.
+    unlisted : str
+        A regular expression for the whole paths of what else is taken, unchecked.
+    digest : callable
+        What a file is checked by.
+
+    Returns
+    -------
+    set of str
+        The paths of what was unpacked.
 
     Raises
     ------
@@ -184,13 +209,14 @@ def unpack(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARG
 
     Examples
     --------
-    >>> import tempfile
+    >>> import hashlib, tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> _ = (folder / "note.txt").write_text("1")
     >>> with tarfile.open(folder / "corpus.tar.gz", "w:gz") as archive:
     ...     archive.add(folder / "note.txt", "top/a/note.txt")
-    >>> digest = hashlib.sha256(b"1").hexdigest()
-    >>> unpack(folder / "corpus.tar.gz", folder, {"a/note.txt": digest})
+    >>> right = hashlib.sha256(b"1").hexdigest()
+    >>> unpack(folder / "corpus.tar.gz", folder, {"a/note.txt": right})
+    {'a/note.txt'}
     >>> (folder / "a" / "note.txt").read_text()
     '1'
     """
@@ -204,8 +230,10 @@ def unpack(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARG
                 if member.issparse() or member.size < 0:
                     raise ArchiveError(f"is not to be trusted ({member.name} has holes)")
                 name = member.name.removeprefix("./").partition("/")[2]
-                if member.isreg() and name in listed:
-                    _unpack(archive.extractfile(member), folder / name, listed[name], member.name)
+                if member.isreg() and _wanted(name, listed, unlisted):
+                    right = listed.get(name, UNKNOWN)
+                    packed = archive.extractfile(member)
+                    _unpack(packed, folder / name, right, member.name, digest)
                     found.add(name)
     except tarfile.FilterError as error:
         raise ArchiveError(f"is not to be trusted ({error})") from error
@@ -215,14 +243,18 @@ def unpack(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARG
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the archive
         raise ArchiveError(f"is no whole tar archive ({error})") from error
-    absent = [name for name in listed if name not in found]
-    if absent:
-        raise ArchiveError(
-            f"lacks {len(absent)} of {len(listed)} listed files, such as {absent[0]}"
-        )
+    _whole(listed, found)
+    return found
 
 
-def unzip(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARGEST) -> None:
+def unzip(
+    path: Path,
+    folder: Path,
+    listed: Mapping[str, str],
+    most: int = LARGEST,
+    unlisted: str = "",
+    digest: Callable[[Path], str] = file_digest,
+) -> set[str]:
     """Unpack the listed files of a zip archive into `folder`, without their top folder.
 
     Parameters
@@ -234,7 +266,16 @@ def unzip(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARGE
     listed : mapping of str to str
         Path below the archive's one top folder -> SHA-256.
     most : int
-        Bytes that the listed members may have, all together.
+        Bytes that the members taken may have, all together.
+    unlisted : str
+        A regular expression for the whole paths of what else is taken, unchecked.
+    digest : callable
+        What a file is checked by.
+
+    Returns
+    -------
+    set of str
+        The paths of what was unpacked.
 
     Raises
     ------
@@ -244,11 +285,12 @@ def unzip(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARGE
 
     Examples
     --------
-    >>> import tempfile
+    >>> import hashlib, tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> with zipfile.ZipFile(folder / "corpus.zip", "w") as archive:
     ...     archive.writestr("top/a/note.txt", "1")
     >>> unzip(folder / "corpus.zip", folder, {"a/note.txt": hashlib.sha256(b"1").hexdigest()})
+    {'a/note.txt'}
     >>> (folder / "a" / "note.txt").read_text()
     '1'
     """
@@ -257,7 +299,7 @@ def unzip(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARGE
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
                 name = member.filename.partition("/")[2]
-                if name not in listed:  # what points out of the folder is not, either
+                if not _wanted(name, listed, unlisted):  # what points out of the folder is not
                     continue
                 if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                     raise ArchiveError(f"holds {member.filename} packed in a way of few others")
@@ -265,7 +307,8 @@ def unzip(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARGE
                 if most < 0:
                     raise ArchiveError("unpacks to more than the bytes that it can have")
                 with archive.open(member) as content:
-                    _unpack(content, folder / name, listed[name], member.filename)
+                    right = listed.get(name, UNKNOWN)
+                    _unpack(content, folder / name, right, member.filename, digest)
                 found.add(name)
     except ArchiveError:
         raise
@@ -274,6 +317,16 @@ def unzip(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARGE
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise ArchiveError(f"is no whole zip archive ({error})") from error
+    _whole(listed, found)
+    return found
+
+
+def _wanted(name: str, listed: Mapping[str, str], unlisted: str) -> bool:
+    return name in listed or bool(name and re.fullmatch(unlisted, name))
+
+
+def _whole(listed: Mapping[str, str], found: set[str]) -> None:
+    """Refuse an archive that lacks listed files."""
     absent = [name for name in listed if name not in found]
     if absent:
         raise ArchiveError(
@@ -281,15 +334,16 @@ def unzip(path: Path, folder: Path, listed: Mapping[str, str], most: int = LARGE
         )
 
 
-def _unpack(content: IO[bytes] | None, path: Path, digest: str, name: str) -> None:
+def _unpack(
+    content: IO[bytes] | None, path: Path, right: str, name: str, digest: Callable[[Path], str]
+) -> None:
     """Write one member piece by piece, and refuse another than the listed one."""
     assert content is not None
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w+b") as file:
+    with path.open("wb") as file:
         shutil.copyfileobj(content, file, _CHUNK)
-        file.seek(0)
-        if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-            raise ArchiveError(f"holds {name} without the listed SHA-256 (truncated or changed)")
+    if right != UNKNOWN and digest(path) != right:
+        raise ArchiveError(f"holds {name} without the listed SHA-256 (truncated or changed)")
 
 
 def _opened(path: Path) -> gzip.GzipFile | BufferedReader:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from relviz.corpora import aev, registry, store, timit
 from relviz.corpora.alignment import pronounceable
 from relviz.corpora.corpus import Corpus, CorpusError, Source
 from relviz.corpora.pronunciations import Pronunciations
-from relviz.corpora.speech import SpeechCorpus, Utterance, read_text
+from relviz.corpora.speech import SpeechCorpus, Utterance
 from relviz.corpora.tokens import Vowel
 
 __all__ = ["Recording", "Report", "check"]
@@ -212,7 +212,8 @@ def check(
     )
     skipped, unknown = _skipped(items, dictionary) if speech and not labelled else ({}, Counter())
     talkers = {each.speaker if speech else each.talker for each in items}
-    absent = [*store.missing(record, source.folder), *_unspoken(items, source.folder)]
+    named = record.named(items, source.folder) if record.named else ()
+    absent = [*store.missing(record, source.folder), *named]
     return Report(
         source,
         tuple(read),
@@ -283,19 +284,6 @@ def _skipped(
         elif not words:
             skipped[each.name] = "no words"
     return skipped, unknown
-
-
-def _unspoken(items: Sequence[Any], folder: Path) -> Iterator[str]:
-    """Name the recordings that LibriSpeech's transcripts speak of and that are not here."""
-    here = {each.name for each in items}
-    for path in sorted({each.path.parent for each in items if each.path}):
-        for transcript in sorted(path.glob("*.trans.txt")):
-            if transcript.name.startswith("._"):
-                continue
-            for line in read_text(transcript).split("\n"):
-                name = line.partition(" ")[0].split("\t")[0]
-                if name and name not in here:
-                    yield f"{path.relative_to(folder).as_posix()}/{name}.flac"
 
 
 def _row(title: str, text: str) -> str:

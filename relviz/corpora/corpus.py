@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from relviz._errors import RelvizError
 
-__all__ = ["VARIABLE", "Corpus", "CorpusError", "Loader", "Source"]
+__all__ = ["UNKNOWN", "VARIABLE", "Corpus", "CorpusError", "Loader", "Source"]
 
 VARIABLE = "RELVIZ_DATA"
 """The environment variable that names a folder with one folder per corpus inside."""
+
+
+UNKNOWN = "-"
+"""In a list of SHA-256: that of a file that must be there, though nobody could compute its own."""
 
 
 class CorpusError(RelvizError, RuntimeError):
@@ -87,6 +91,17 @@ class Corpus:
     pattern : str
         Paths of its recordings, as a glob: one of them makes a folder this corpus, though it be
         another part of it than the listed one. "": one of the listed files does.
+    samples : bool
+        Whether the listed SHA-256 of a recording are those of its samples (16-bit, little-endian)
+        and not of its file, which may then be wav or FLAC.
+    unlisted : str
+        A regular expression for the whole paths of what else is unpacked from its archive, without
+        a SHA-256 to check it by. "": nothing.
+    named : callable, optional
+        Names the recordings that its own tables speak of beside some utterances of it, by their
+        paths below the folder given; `relviz.corpora.check` says which are not here.
+    credit : str
+        How a model card names its recordings and their licence: the rest of "trained on ...".
 
     Examples
     --------
@@ -106,6 +121,10 @@ class Corpus:
     archive: str = ""
     most: int = 1 << 30
     pattern: str = ""
+    samples: bool = False
+    unlisted: str = ""
+    named: Callable[[Sequence[Any], Path], Iterator[str]] | None = None
+    credit: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ domain audio books", ICASSP 2015, doi:10.1109/ICASSP.2015.7178964. CC BY 4.0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,6 +92,19 @@ def utterances(
     return SpeechCorpus(tuple(sorted(found, key=lambda each: in_order(each.name))), source)
 
 
+def _named(items: Sequence[Utterance], folder: Path) -> Iterator[str]:
+    """Name the recordings that transcripts speak of and that are not among the utterances."""
+    here = {each.name for each in items}
+    for path in sorted({each.path.parent for each in items if each.path}):
+        for transcript in sorted(path.glob("*.trans.txt")):
+            if transcript.name.startswith("._"):
+                continue
+            for line in read_text(transcript).split("\n"):
+                name = line.partition(" ")[0].split("\t")[0]
+                if name and name not in here:
+                    yield f"{path.relative_to(folder).as_posix()}/{name}.flac"
+
+
 CORPUS = Corpus(
     name="mini-librispeech",
     title="LibriSpeech (Panayotov et al., 2015)",
@@ -103,6 +116,9 @@ CORPUS = Corpus(
     archive="train-clean-5.tar.gz",
     most=400_000_000,
     pattern="*/*/*/*.flac",
+    named=_named,
+    credit="LibriSpeech (Panayotov et al., 2015, 10.1109/ICASSP.2015.7178964), read by LibriVox "
+    "volunteers, CC BY 4.0",
 )
 """What the registry knows of it."""
 

@@ -11,13 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from relviz.audio import shown
-from relviz.corpora import aev, librispeech, store, timit
-from relviz.corpora.corpus import Corpus, CorpusError, Source
+from relviz.corpora import aev, librispeech, speechocean762, store, timit
+from relviz.corpora.corpus import UNKNOWN, Corpus, CorpusError, Source
 
 __all__ = ["CORPORA", "Status", "fetch", "find", "load", "locate", "status"]
 
 CORPORA: dict[str, Corpus] = {
-    corpus.name: corpus for corpus in (aev.CORPUS, librispeech.CORPUS, timit.SAMPLE, timit.CORPUS)
+    corpus.name: corpus
+    for corpus in (
+        aev.CORPUS,
+        librispeech.CORPUS,
+        speechocean762.CORPUS,
+        timit.SAMPLE,
+        timit.CORPUS,
+    )
 }
 """Name -> corpus, all there are."""
 
@@ -40,6 +47,8 @@ class Status:
         Listed files.
     wrong : int
         Listed files that are here with another SHA-256.
+    unchecked : int
+        Listed files that are here and of which no SHA-256 is known.
 
     Examples
     --------
@@ -54,19 +63,23 @@ to aev
     present: int
     expected: int
     wrong: int
+    unchecked: int = 0
 
     def __str__(self) -> str:
         name = self.corpus.name
         if self.source is None and not self.corpus.addresses:
             return f"{name}: no recordings; it needs a licence ({self.corpus.licence})"
         if self.source is None:
+            files = self.corpus.size if self.corpus.unlisted else f"{self.expected} files"
             return (
                 f"{name}: no recordings, synthetic speech stands in; `relviz data fetch {name}` "
-                f"downloads {self.expected} files to {shown(self.folder)}"
+                f"downloads {files} to {shown(self.folder)}"
             )
         if not self.expected:
             return f"{name}: in {shown(self.folder)} ({self.source.origin}), unchecked"
         checked = f"{self.wrong} of them wrong" if self.wrong else "all with the listed SHA-256"
+        if self.unchecked:
+            checked += f", but {self.unchecked} of which none is known"
         return (
             f"{name}: {self.present} of {self.expected} files in {shown(self.folder)} "
             f"({self.source.origin}), {checked}"
@@ -221,15 +234,16 @@ def status() -> list[Status]:
 
     Examples
     --------
-    >>> [row.corpus.name for row in status()]
-    ['aev', 'mini-librispeech', 'timit-sample', 'timit']
+    >>> [row.corpus.name for row in status()] == list(CORPORA)
+    True
     """
     rows = []
     for corpus in CORPORA.values():
         source = store.locate(corpus)
         folder = (source and source.folder) or store.cached(corpus)
-        expected = len(store.checksums(corpus))
-        present = expected - len(store.missing(corpus, folder))
+        listed, missing = store.checksums(corpus), set(store.missing(corpus, folder))
+        present = len(listed) - len(missing)
         wrong = len(store.verify(corpus, folder))
-        rows.append(Status(corpus, source, folder, present, expected, wrong))
+        unchecked = sum(listed[name] == UNKNOWN for name in listed.keys() - missing)
+        rows.append(Status(corpus, source, folder, present, len(listed), wrong, unchecked))
     return rows

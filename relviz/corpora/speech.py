@@ -83,6 +83,8 @@ class Utterance:
         Of the corpus, such as "train-clean-5"; "" where a corpus has none.
     sex : str, optional
         "F" or "M", as the corpus has it; None where it does not say.
+    age : int, optional
+        Of the speaker, in years; None where the corpus does not say.
 
     Examples
     --------
@@ -101,6 +103,7 @@ class Utterance:
     spoken: Alignment | None = field(default=None, repr=False, compare=False)
     part: str = ""
     sex: str | None = None
+    age: int | None = None
 
     def wave(self) -> NDArray[np.float32]:
         """Return the waveform, float32, (samples,), at 16 kHz; yours to change.

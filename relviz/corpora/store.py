@@ -7,13 +7,12 @@ finds nothing falls back on `relviz.corpora.synthetic`, and says so.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shlex
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from importlib import resources
@@ -22,7 +21,8 @@ from pathlib import Path
 from relviz import files
 from relviz._errors import WriteError
 from relviz._extras import require
-from relviz.corpora.corpus import VARIABLE, Corpus, CorpusError, Source
+from relviz.corpora.corpus import UNKNOWN, VARIABLE, Corpus, CorpusError, Source
+from relviz.corpora.digests import file_digest, other_formats, sample_digest
 
 __all__ = [
     "cache",
@@ -96,7 +96,8 @@ def checksums(corpus: Corpus) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        By the path below the corpus's folder; nothing where the package lists no files.
+        By the path below the corpus's folder; nothing where the package lists no files, and
+        `relviz.corpora.corpus.UNKNOWN` for a file that is listed without a SHA-256.
 
     Examples
     --------
@@ -186,7 +187,7 @@ def missing(corpus: Corpus, folder: Path) -> list[str]:
     >>> len(missing(corpora.find("aev"), Path(tempfile.mkdtemp())))
     1119
     """
-    return [name for name in checksums(corpus) if not (folder / name).is_file()]
+    return [name for name in checksums(corpus) if _here(corpus, folder / name) is None]
 
 
 def verify(corpus: Corpus, folder: Path) -> list[str]:
@@ -213,16 +214,24 @@ def verify(corpus: Corpus, folder: Path) -> list[str]:
     >>> verify(corpora.find("aev"), folder)
     ['vowdata.dat']
     """
-    return [
-        name
-        for name, digest in checksums(corpus).items()
-        if (folder / name).is_file() and _digest(folder / name) != digest
-    ]
+    wrong = []
+    digest = _digests(corpus)
+    for name, right in checksums(corpus).items():
+        path = _here(corpus, folder / name)
+        if path is not None and right != UNKNOWN and digest(path) != right:
+            wrong.append(name)
+    return wrong
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _here(corpus: Corpus, path: Path) -> Path | None:
+    """Return a listed file; one whose samples are listed may be in another format."""
+    found = other_formats(path) if corpus.samples else (path,)
+    return next((each for each in found if each.is_file()), None)
+
+
+def _digests(corpus: Corpus) -> Callable[[Path], str]:
+    """Return what the files of a corpus are checked by."""
+    return sample_digest if corpus.samples else file_digest
 
 
 def fetch(corpus: Corpus, folder: Path | str | None = None, progress: bool = False) -> Path:
@@ -378,7 +387,7 @@ def _home(corpus: Corpus) -> Path | None:
 def _begun(corpus: Corpus, folder: Path) -> bool:
     if corpus.pattern and any(folder.glob(corpus.pattern)):
         return True
-    return any((folder / name).is_file() for name in checksums(corpus))
+    return any(_here(corpus, folder / name) for name in checksums(corpus))
 
 
 def _fetch_files(corpus: Corpus, folder: Path, progress: bool) -> None:
@@ -446,7 +455,16 @@ def _fetch_archive(corpus: Corpus, folder: Path, progress: bool) -> None:
     (address,) = corpus.addresses.values()
     url = address + corpus.archive
     try:
-        archive.fetch(url, folder, checksums(corpus), _RETRIES, progress, corpus.most)
+        archive.fetch(
+            url,
+            folder,
+            checksums(corpus),
+            _RETRIES,
+            progress,
+            corpus.most,
+            corpus.unlisted,
+            _digests(corpus),
+        )
     except archive.ArchiveError as error:
         raise CorpusError(
             f"{url} {error}: run `relviz data fetch {corpus.name}` again later."

@@ -148,8 +148,7 @@ def test_unknown_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     with pytest.raises(
         CorpusError,
-        match=r"^There is no corpus 'radio': choose from aev, mini-librispeech, timit-sample, "
-        r"timit\.$",
+        match=rf"^There is no corpus 'radio': choose from {', '.join(CORPORA)}\.$",
     ):
         locate("radio")
     with pytest.raises(CorpusError, match="no corpus 'radio'"):
