@@ -411,3 +411,26 @@ def test_a_path_that_cannot_be_printed_is_shown_as_it_is(monkeypatch, tmp_path, 
     monkeypatch.setattr(data.registry, "fetch", lambda *_, **__: place)
     assert cli.main(["data", "fetch", "aev"]) == 0
     assert capsys.readouterr().out.splitlines()[0] == f"aev is in {tmp_path}/caf\\udce9\\x1b[2J"
+
+
+@pytest.mark.slow
+def test_a_speaker_network_is_asked_again_through_other_channels(monkeypatch, tmp_path, capsys):
+    monkeypatch.delenv("RELVIZ_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    chosen = ["--corpus", "synthetic", "--one-each"]
+    few = ["--steps", "2", "--batch-size", "8", "--device", "cpu", "--out", str(tmp_path / "run")]
+    assert cli.main(["train", "speakers", *chosen, *few]) == 0
+    table = tmp_path / "answers.csv"
+    asked = ["evaluate", "speakers", "--network", str(tmp_path / "run"), "-o", str(table)]
+    capsys.readouterr()
+    assert cli.main([*asked, *chosen]) == 0
+    printed = capsys.readouterr().out
+    for words in ("as recorded", "one spectrum", "telephone", "untrained", "within the sex"):
+        assert words in printed
+    answers = pd.read_csv(table)
+    assert len(answers) == 12 * 3 * 2 and answers["speaker"].nunique() == 12
+    several = ["--corpus", "synthetic", "--corpus", "timit", "--out", str(tmp_path / "no")]
+    assert refused(["train", "phones", *several], capsys) == (
+        "relviz: phones are learnt from one corpus, not synthetic, timit: name one.\n"
+    )
+    assert "corpus 'radio' is unknown: use one of" in refused([*asked, "--corpus", "radio"], capsys)

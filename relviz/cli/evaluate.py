@@ -16,7 +16,7 @@ from relviz._text import printable
 from relviz.cli.options import Count, File, Folder, at_home
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -161,6 +161,10 @@ def hand(
 def speakers(
     *,
     network: Annotated[list[str] | None, Parameter(metavar="NAME", show_default="speakers")] = None,
+    corpus: Annotated[tuple[str, ...], Parameter(metavar="CORPUS", show_default="librispeech")] = (
+        "librispeech",
+    ),
+    one_each: bool = False,
     root: Folder | None = None,
     cache: Annotated[Folder | None, Parameter(show_default="user's cache")] = None,
     output: Annotated[File | None, Parameter(alias="-o")] = None,
@@ -171,8 +175,12 @@ def speakers(
     ----------
     network
         A trained speaker network, may be repeated: speakers, a run's folder.
+    corpus
+        What it was trained on, may be repeated, as for `relviz train speakers`.
+    one_each
+        One utterance of each speaker tests, as for `relviz train speakers`.
     root
-        Where LibriSpeech is.
+        Where the corpus is.
     cache
         Where audio is packed.
     output
@@ -181,7 +189,7 @@ def speakers(
     require("pandas")
     import pandas as pd
 
-    from relviz import corpora, pretrained, statistics
+    from relviz import pretrained, statistics
     from relviz.networks import build
     from relviz.studies import speakers as study
     from relviz.training import sets
@@ -189,10 +197,12 @@ def speakers(
     if output:
         _writable(output)
     networks = {name: pretrained.load(name) for name in map(at_home, network or ["speakers"])}
-    data = sets.speakers("librispeech", None, root, cache, progress=True)
+    names = cast("tuple[sets.Speech, ...]", corpus)
+    data = sets.speakers(names, None, root, cache, True, None if one_each else 10)
     print(printable(data.about["recordings"]), file=sys.stderr)
-    everything = corpora.load("mini-librispeech", None, root).utterances
-    sexes = {each.speaker: each.sex for each in everything if each.sex}
+    groups: dict[str, Mapping[str, str]] = {"sex": data.sexes}
+    if len(names) > 1:
+        groups["corpus"] = {each: each.partition(":")[0] for each in data.classes}
     changes = study.changes(data.tests.values())
     answers, rows = [], []
     for name, net in networks.items():
@@ -209,12 +219,15 @@ def speakers(
                     right = statistics.wilson(float(found["right"].mean()), len(found))
                     where = {"network": row, "test": test, "recordings": how}
                     answers.append(found.assign(**where))
-                    missed = study.mistakes(found, sexes).to_dict("records")[0]
-                    rows.append(where | {"right": right, "utterances": len(found)} | missed)
+                    cells = {"right": f"{right:.1%}", "utterances": len(found)}
+                    for group, members in groups.items():
+                        (missed,) = study.mistakes(found, members).to_dict("records")
+                        within = missed["within"]
+                        cells["mistakes"] = missed["mistakes"]
+                        cells[f"within the {group}"] = "" if within is None else f"{within:.1%}"
+                        cells[f"by chance ({group})"] = missed["chance"]
+                    rows.append(where | cells)
     table = pd.DataFrame(rows)
-    for column in ("right", "within"):
-        table[column] = [f"{each:.1%}" if each is not None else "" for each in table[column]]
-    table = table.rename(columns={"within": "mistakes within the sex", "chance": "by chance"})
     print(table.to_string(index=False, na_rep="", float_format="{:.1%}".format))
     if output:
         _write(pd.concat(answers, ignore_index=True), output)

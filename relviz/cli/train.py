@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict, dataclass, fields, make_dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number, mutually_exclusive
 
 from relviz import training
+from relviz._errors import ParameterError
 from relviz._text import printable
 from relviz.cli.options import Count, File, Folder
 from relviz.training import STANDARD, Recipe, parallel, sets
@@ -59,9 +59,10 @@ class _Run:
     out
         The run's folder, made if need be.
     corpus
-        synthetic: a dozen voices with six sentences, for trying out. timit needs --root.
+        synthetic: a dozen voices with six sentences, for trying out. timit needs --root. May be
+        repeated for speakers, who are then told apart together.
     part
-        Part of LibriSpeech, may be repeated.
+        Part of a corpus, may be repeated.
     root
         Where the corpus is.
     minutes
@@ -78,7 +79,10 @@ class _Run:
     """
 
     out: Annotated[Folder, Parameter(metavar="RUN", group=_NEEDED)]
-    corpus: Annotated[sets.Speech, Parameter(group=_RECORDINGS)] = "librispeech"
+    corpus: Annotated[
+        tuple[sets.Speech, ...],
+        Parameter(metavar="CORPUS", group=_RECORDINGS, show_default="librispeech"),
+    ] = ("librispeech",)
     part: Annotated[
         tuple[str, ...],
         Parameter(
@@ -117,20 +121,28 @@ def phones(
     dictionary
         How words are said that the aligner does not know, in the format of CMUdict.
     """
-    _train("phones", run, changes, dictionary)
+    _train("phones", run, changes, {"dictionary": dictionary} if dictionary else {})
 
 
 def speakers(
     *,
     run: Annotated[_Run, _FLAT],
     changes: Annotated[_SPEAKERS, _FLAT] = _SPEAKERS(),  # type: ignore[valid-type] # noqa: B008
+    one_each: Annotated[bool, Parameter(group=_RECORDINGS)] = False,
 ) -> None:
-    """Train, score and write the speaker network."""
-    _train("speakers", run, changes)
+    """Train, score and write the speaker network.
+
+    Parameters
+    ----------
+    one_each
+        One utterance of each speaker tests and one validates, as in the paper, in the place of one
+        of ten.
+    """
+    _train("speakers", run, changes, {"every": None} if one_each else {})
 
 
 def _train(
-    study: Literal["phones", "speakers"], run: _Run, changes: Any, dictionary: Path | None = None
+    study: Literal["phones", "speakers"], run: _Run, changes: Any, how: dict[str, Any]
 ) -> None:
     given = {name: value for name, value in asdict(changes).items() if value is not None}
     standard = STANDARD[study]
@@ -139,11 +151,15 @@ def _train(
     recipe = replace(standard, **given)
     with parallel.process(run.device) as process:
         with process.first_alone():
-            where: dict[str, Any] = dict(root=run.root, cache=run.cache, progress=process.first)
+            where = dict(root=run.root, cache=run.cache, progress=process.first) | how
             if study == "phones":
-                if dictionary:
-                    where["dictionary"] = dictionary
-                data = sets.phones(run.corpus, run.part or ("train-clean-5",), **where)
+                if len(run.corpus) > 1:
+                    raise ParameterError(
+                        f"phones are learnt from one corpus, not {', '.join(run.corpus)}: name one."
+                    )
+                corpus = run.corpus[0]
+                usual = ("train-clean-5",) if corpus == "librispeech" else None
+                data = sets.phones(corpus, run.part or usual, **where)
             else:
                 data = sets.speakers(run.corpus, run.part or None, **where)
         if process.first:

@@ -174,6 +174,8 @@ class Data:
         Utterance's name -> speaker.
     about : mapping of str
         What was divided how, for the model card; JSON values only.
+    sexes : mapping of str to str
+        Speaker -> "F" or "M", as far as the corpus says.
 
     Examples
     --------
@@ -194,6 +196,7 @@ class Data:
     references: Mapping[str, NDArray[np.int64]] = field(default_factory=dict, repr=False)
     speakers: Mapping[str, str] = field(default_factory=dict, repr=False)
     about: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    sexes: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def fingerprint(self) -> str:

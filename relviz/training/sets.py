@@ -25,7 +25,7 @@ from relviz.training.data import Data, Frames, label_phones, label_speakers, pac
 
 __all__ = ["ACROSS", "HELD_OUT", "SESSION", "WITHIN", "Speech", "phones", "reasons", "speakers"]
 
-Speech = Literal["librispeech", "timit", "synthetic"]
+Speech = Literal["librispeech", "speechocean762", "timit", "synthetic"]
 """What a study can be done on."""
 
 SESSION = 2
@@ -55,7 +55,7 @@ def phones(
     Parameters
     ----------
     corpus : str
-        "librispeech", "timit" or "synthetic".
+        "librispeech", "speechocean762", "timit" or "synthetic".
     parts : sequence of str, or None
         Of LibriSpeech; None, all that are here.
     root : Path or str, optional
@@ -89,8 +89,8 @@ def phones(
     --------
     >>> phones("radio")
     Traceback (most recent call last):
-    relviz._errors.ParameterError: corpus 'radio' is unknown: use one of librispeech, timit, \
-synthetic.
+    relviz._errors.ParameterError: corpus 'radio' is unknown: use one of librispeech, \
+speechocean762, timit, synthetic.
     """
     alignments: Mapping[str, Alignment]
     skipped: Mapping[str, str] = {}
@@ -146,8 +146,8 @@ def speakers(
     Parameters
     ----------
     corpus : str or sequence of str
-        "librispeech", "timit", "synthetic", or several, whose speakers are then told apart
-        together.
+        "librispeech", "speechocean762" (its adults), "timit", "synthetic", or several, whose
+        speakers are then told apart together.
     parts : sequence of str, optional
         The parts of LibriSpeech that make speakers known; default, all that are here. Other
         sessions are looked for in all parts. In TIMIT and synthetic speech there are none.
@@ -187,8 +187,8 @@ def speakers(
     --------
     >>> speakers("radio")
     Traceback (most recent call last):
-    relviz._errors.ParameterError: corpus 'radio' is unknown: use one of librispeech, timit, \
-synthetic.
+    relviz._errors.ParameterError: corpus 'radio' is unknown: use one of librispeech, \
+speechocean762, timit, synthetic.
     """
     names: tuple[Speech, ...] = (corpus,) if isinstance(corpus, str) else tuple(corpus)
     if parts is not None and len(names) != 1:
@@ -226,6 +226,7 @@ synthetic.
             within=test,
             across=others,
         ),
+        sexes={each.speaker: each.sex for each in known if each.sex},
     )
 
 
@@ -236,6 +237,8 @@ def _known(
     others: tuple[Utterance, ...] = ()
     if corpus == "timit":
         known, source = _load(corpus, ("train",), root)
+    elif corpus == "speechocean762":  # of which nobody is heard in another sitting
+        known, source = _load(corpus, parts or ("adults",), root)
     else:
         everything, source = _load(corpus, parts, root)
         sizes = Counter((each.speaker, each.session) for each in everything)
