@@ -90,4 +90,4 @@ def test_a_command_writes_them(
     assert [label for label in labels if label != "SIL"] == ["G", "OW", "N", "AW"]
     monkeypatch.undo()
     assert cli.main(["data", "align", "aev", "--out", str(out)]) == 2  # vowels, no utterances
-    assert 'Choose from: "mini-librispeech", "timit' in capsys.readouterr().err
+    assert 'Choose from: "mini-librispeech", "' in capsys.readouterr().err
