@@ -1,7 +1,7 @@
 """What relviz refuses: one root, so that a refusal can be told from a bug.
 
 Every message is one sentence that names the culprit and the way out. What it quotes of files and
-their names is shown and never obeyed (`relviz._text.printable`): a terminal would clear its screen
+their names is shown and never obeyed (relviz._text): a terminal would clear its screen
 for a file of that name.
 """
 

@@ -313,7 +313,7 @@ def mistakes(found: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row: ``mistakes``, ``within`` (an `Interval`, Wilson's; None without mistakes) and
+        One row: ``mistakes``, ``within`` (an interval, Wilson's; None without mistakes) and
         ``chance``, if any other speaker were named alike.
 
     Examples
