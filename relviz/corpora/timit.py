@@ -4,8 +4,9 @@ J. S. Garofolo et al., "TIMIT Acoustic-Phonetic Continuous Speech Corpus", LDC93
 doi:10.35111/17gk-bn40. It needs a licence: nothing is downloaded, your own copy is read.
 
 Its free sample of 16 speakers is a corpus of its own, `SAMPLE`, which
-`relviz data fetch timit-sample` brings as NLTK distributes it. The SHA-256 of its files are those of an unpacked copy;
-of the archive itself, NLTK's list of packages gives 22 251 869 bytes and an MD5 alone.
+`relviz data fetch timit-sample` brings as NLTK distributes it. The SHA-256 of its files are those
+of an unpacked copy; of the archive itself, NLTK's list of packages gives 22 251 869 bytes and an
+MD5 alone.
 """
 
 from __future__ import annotations
