@@ -73,6 +73,8 @@ def test_takes_thebe_out():
 
     kept = [script("_static/book.js"), script("", body="let a = 1")]
     thebe = [script("_static/sphinx-thebe.js"), script("", body='const THEBE_JS_URL = "..."')]
+    state = script("", type="application/vnd.jupyter.widget-state+json", body='{"data": "xTheBEa"}')
+    kept.append(state)  # by chance
     context = {"script_files": [*kept, *thebe]}
     tool.without_thebe(None, "", "", context, None)
     assert context["script_files"] == kept

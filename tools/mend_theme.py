@@ -52,7 +52,9 @@ def without_thebe(_app: Any, _page: str, _template: str, context: dict[str, Any]
     context["script_files"] = [
         script
         for script in context["script_files"]
-        if "thebe" not in f"{script.filename} {script.attributes.get('body', '')}".lower()
+        # an explorer's state is data, in whose letters any word may turn up
+        if "json" in (script.attributes.get("type") or "")
+        or "thebe" not in f"{script.filename} {script.attributes.get('body', '')}".lower()
     ]
 
 
