@@ -12,9 +12,10 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from io import BufferedReader
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from tqdm.auto import tqdm
@@ -29,7 +30,7 @@ require("requests")
 
 import requests
 
-__all__ = ["LARGEST", "ArchiveError", "download", "fetch", "unpack", "unzip"]
+__all__ = ["LARGEST", "ArchiveError", "download", "fetch", "unpack"]
 
 LARGEST = 1 << 30
 """Bytes of an archive, unless a corpus says another number."""
@@ -120,8 +121,7 @@ def fetch(
         for old in folder.parent.glob(f"{glob.escape(prefix)}*"):  # of a fetch that was killed
             shutil.rmtree(old, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=prefix, dir=folder.parent) as unpacked:
-            opened = unzip if url.endswith(".zip") else unpack
-            found = opened(draft, Path(unpacked), listed, most, unlisted, digest)
+            found = unpack(draft, Path(unpacked), listed, most, unlisted, digest)
             for name in sorted(found, key=listed.__contains__):  # so that these tell of all
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (Path(unpacked) / name).replace(folder / name)
@@ -178,18 +178,18 @@ def unpack(
     unlisted: str = "",
     digest: Callable[[Path], str] = file_digest,
 ) -> set[str]:
-    """Unpack the listed files of a tar archive into `folder`, without their top folder.
+    """Unpack the listed files of an archive into `folder`, without their top folder.
 
     Parameters
     ----------
     path : Path
-        The archive.
+        The archive: a zip where its name says so, else a tar, compressed by gzip or not at all.
     folder : Path
         Where the files go.
     listed : mapping of str to str
         Path below the archive's one top folder -> SHA-256.
     most : int
-        Bytes that there may be in it, all members together.
+        Bytes that there may be in it: all members of a tar together, those taken of a zip.
     unlisted : str
         A regular expression for the whole paths of what else is taken, unchecked.
     digest : callable
@@ -204,84 +204,8 @@ def unpack(
     ------
     ArchiveError
         If a member points out of the folder, has holes or a head of megabytes, if there is more in
-        it than `most`, if a listed file is missing or does not have its
-        SHA-256, or if the archive is broken.
-
-    Examples
-    --------
-    >>> import hashlib, tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> _ = (folder / "note.txt").write_text("1")
-    >>> with tarfile.open(folder / "corpus.tar.gz", "w:gz") as archive:
-    ...     archive.add(folder / "note.txt", "top/a/note.txt")
-    >>> right = hashlib.sha256(b"1").hexdigest()
-    >>> unpack(folder / "corpus.tar.gz", folder, {"a/note.txt": right})
-    {'a/note.txt'}
-    >>> (folder / "a" / "note.txt").read_text()
-    '1'
-    """
-    found = set()
-    try:
-        with _opened(path) as content:
-            counted: Any = _Counted(content, most)
-            archive = tarfile.open(fileobj=counted, mode="r|", tarinfo=_Member)  # noqa: SIM115
-            for member in archive:
-                tarfile.data_filter(member, str(folder))
-                if member.issparse() or member.size < 0:
-                    raise ArchiveError(f"is not to be trusted ({member.name} has holes)")
-                name = member.name.removeprefix("./").partition("/")[2]
-                if member.isreg() and _wanted(name, listed, unlisted):
-                    right = listed.get(name, UNKNOWN)
-                    packed = archive.extractfile(member)
-                    _unpack(packed, folder / name, right, member.name, digest)
-                    found.add(name)
-    except tarfile.FilterError as error:
-        raise ArchiveError(f"is not to be trusted ({error})") from error
-    except ArchiveError:
-        raise
-    except _BROKEN as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk, not the archive
-        raise ArchiveError(f"is no whole tar archive ({error})") from error
-    _whole(listed, found)
-    return found
-
-
-def unzip(
-    path: Path,
-    folder: Path,
-    listed: Mapping[str, str],
-    most: int = LARGEST,
-    unlisted: str = "",
-    digest: Callable[[Path], str] = file_digest,
-) -> set[str]:
-    """Unpack the listed files of a zip archive into `folder`, without their top folder.
-
-    Parameters
-    ----------
-    path : Path
-        The archive.
-    folder : Path
-        Where the files go.
-    listed : mapping of str to str
-        Path below the archive's one top folder -> SHA-256.
-    most : int
-        Bytes that the members taken may have, all together.
-    unlisted : str
-        A regular expression for the whole paths of what else is taken, unchecked.
-    digest : callable
-        What a file is checked by.
-
-    Returns
-    -------
-    set of str
-        The paths of what was unpacked.
-
-    Raises
-    ------
-    ArchiveError
-        If they have more than `most`, if a listed file is missing or does not have its SHA-256, or
-        if the archive is broken.
+        it than `most`, if a listed file is missing or does not have its SHA-256, or if the archive
+        is broken.
 
     Examples
     --------
@@ -289,40 +213,77 @@ def unzip(
     >>> folder = Path(tempfile.mkdtemp())
     >>> with zipfile.ZipFile(folder / "corpus.zip", "w") as archive:
     ...     archive.writestr("top/a/note.txt", "1")
-    >>> unzip(folder / "corpus.zip", folder, {"a/note.txt": hashlib.sha256(b"1").hexdigest()})
+    >>> right = hashlib.sha256(b"1").hexdigest()
+    >>> unpack(folder / "corpus.zip", folder, {"a/note.txt": right})
     {'a/note.txt'}
     >>> (folder / "a" / "note.txt").read_text()
     '1'
     """
+    kind = "zip" if ".zip" in path.suffixes else "tar"
+    members = _zipped(path, most) if kind == "zip" else _tarred(path, folder, most)
     found = set()
     try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                name = member.filename.partition("/")[2]
-                if not _wanted(name, listed, unlisted):  # what points out of the folder is not
-                    continue
-                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    raise ArchiveError(f"holds {member.filename} packed in a way of few others")
-                most -= member.file_size  # which zipfile does not read beyond
-                if most < 0:
-                    raise ArchiveError("unpacks to more than the bytes that it can have")
-                with archive.open(member) as content:
-                    right = listed.get(name, UNKNOWN)
-                    _unpack(content, folder / name, right, member.filename, digest)
+        for member, opened in members:
+            name = member.removeprefix("./").partition("/")[2]
+            if name in listed or (_stays(name) and re.fullmatch(unlisted, name)):
+                _unpack(opened(), folder / name, listed.get(name, UNKNOWN), member, digest)
                 found.add(name)
+    except tarfile.FilterError as error:
+        raise ArchiveError(f"is not to be trusted ({error})") from error
     except ArchiveError:
         raise
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, struct.error, *_BROKEN) as error:
-        # a place before the archive's beginning is an invalid argument of the disk's
+    except _BROKEN as error:
+        # a place before a zip's beginning is an invalid argument; all else is the disk's own no
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        raise ArchiveError(f"is no whole zip archive ({error})") from error
+        raise ArchiveError(f"is no whole {kind} archive ({error})") from error
     _whole(listed, found)
     return found
 
 
-def _wanted(name: str, listed: Mapping[str, str], unlisted: str) -> bool:
-    return name in listed or bool(name and re.fullmatch(unlisted, name))
+_Members = Iterator[tuple[str, Callable[[], IO[bytes]]]]
+"""Path in the archive, and what opens the member; asked for before the next, or not at all."""
+
+
+def _tarred(path: Path, folder: Path, most: int) -> _Members:
+    with _opened(path) as content:
+        counted: Any = _Counted(content, most)
+        archive = tarfile.open(fileobj=counted, mode="r|", tarinfo=_Member)  # noqa: SIM115
+        for member in archive:
+            tarfile.data_filter(member, str(folder))
+            if member.issparse() or member.size < 0:
+                raise ArchiveError(f"is not to be trusted ({member.name} has holes)")
+            if member.isreg():
+                yield member.name, partial(_extracted, archive, member)
+
+
+def _extracted(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    content = archive.extractfile(member)
+    assert content is not None  # it is a regular file
+    return content
+
+
+def _zipped(path: Path, most: int) -> _Members:
+    left = most
+
+    def opened(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
+        nonlocal left
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ArchiveError(f"holds {member.filename} packed in a way of few others")
+        left -= member.file_size  # which zipfile does not read beyond
+        if left < 0:
+            raise ArchiveError(f"unpacks to more than the {most} bytes that it can have")
+        return archive.open(member)
+
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            yield member.filename, partial(opened, archive, member)
+
+
+def _stays(name: str) -> bool:
+    """Whether a path is one below the folder, whatever pattern it would match."""
+    parts = PurePosixPath(name).parts
+    return bool(parts) and ".." not in parts and not name.startswith("/") and "\\" not in name
 
 
 def _whole(listed: Mapping[str, str], found: set[str]) -> None:
@@ -335,12 +296,11 @@ def _whole(listed: Mapping[str, str], found: set[str]) -> None:
 
 
 def _unpack(
-    content: IO[bytes] | None, path: Path, right: str, name: str, digest: Callable[[Path], str]
+    content: IO[bytes], path: Path, right: str, name: str, digest: Callable[[Path], str]
 ) -> None:
     """Write one member piece by piece, and refuse another than the listed one."""
-    assert content is not None
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
+    with content, path.open("wb") as file:
         shutil.copyfileobj(content, file, _CHUNK)
     if right != UNKNOWN and digest(path) != right:
         raise ArchiveError(f"holds {name} without the listed SHA-256 (truncated or changed)")
@@ -353,15 +313,18 @@ def _opened(path: Path) -> gzip.GzipFile | BufferedReader:
     return gzip.open(path) if compressed else path.open("rb")
 
 
-# long chains of heads, each of another, are a recursion in tarfile
+# among them RecursionError: long chains of heads, each of another, are one in tarfile
 _BROKEN = (
     tarfile.TarError,
+    zipfile.BadZipFile,
+    struct.error,
+    NotImplementedError,
+    RuntimeError,
     EOFError,
     OSError,
     zlib.error,
     ValueError,
     OverflowError,
-    RecursionError,
 )
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import os
 import tarfile
 import tracemalloc
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relviz.corpora import archive
-from relviz.corpora.archive import ArchiveError, unpack, unzip
+from relviz.corpora.archive import ArchiveError, unpack
 
 CONTENT = os.urandom(3000)
 LISTED = {"a/x.flac": hashlib.sha256(CONTENT).hexdigest()}
@@ -152,10 +153,10 @@ def test_a_zip_archive_whose_list_points_before_its_beginning(tmp_path: Path) ->
     path = tmp_path / "stranger.zip"
     with zipfile.ZipFile(path, "w") as made:
         made.writestr("top/a/x.flac", CONTENT)
-    unzip(path, tmp_path / "to", LISTED)
+    unpack(path, tmp_path / "to", LISTED)
     path.write_bytes(path.read_bytes()[300:])
     with pytest.raises(ArchiveError, match=r"^is no whole zip archive \("):
-        unzip(path, tmp_path / "to", LISTED)
+        unpack(path, tmp_path / "to", LISTED)
 
 
 @pytest.mark.parametrize("way", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, 99])
@@ -169,4 +170,24 @@ def test_a_zip_archive_packed_in_a_way_of_few_others(tmp_path: Path, way: int) -
     data[at + 10 : at + 12] = way.to_bytes(2, "little")
     path.write_bytes(data)
     with pytest.raises(ArchiveError, match=r"^holds top/a/x\.flac packed in a way of few others$"):
-        unzip(path, tmp_path / "to", LISTED)
+        unpack(path, tmp_path / "to", LISTED)
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+def test_no_pattern_takes_what_leaves_the_folder(tmp_path: Path, kind: str) -> None:
+    """Not even one that matches every path."""
+    path, inside = tmp_path / f"a.{kind}", tmp_path / "in" / "to"
+    names = ("top/right", "top/../beside", "top//absolute", "top/b/../c")
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(name, "x")
+    else:
+        with tarfile.open(path, "w:gz") as archive:
+            for name in names:
+                member = tarfile.TarInfo(name)
+                member.size = 1
+                archive.addfile(member, io.BytesIO(b"x"))
+    inside.mkdir(parents=True)
+    assert unpack(path, inside, {}, unlisted=r".*") == {"right"}
+    assert [each.name for each in tmp_path.rglob("*") if each.is_file()] == [path.name, "right"]
