@@ -30,7 +30,14 @@ from relviz.corpora.corpus import CorpusError
 from relviz.corpora.pronunciations import Pronunciations
 from relviz.corpora.speech import PHONES, Alignment, Span, Utterance
 
-__all__ = ["Alignments", "align", "boundary_errors", "common_boundaries", "pronounceable"]
+__all__ = [
+    "Alignments",
+    "align",
+    "boundary_errors",
+    "common_boundaries",
+    "pronounceable",
+    "readable",
+]
 
 _FRAME = 0.01
 """Seconds from one of pocketsphinx's frames to the next."""
@@ -133,15 +140,11 @@ def align(
     if len({utterance.name for utterance in utterances}) < len(utterances):
         raise CorpusError("Two utterances have the same name: align one corpus at a time.")
     for utterance in utterances:
-        if utterance.text is None:
-            skipped[utterance.name] = "no transcript"
+        words, _, why = readable(utterance.text, own)
+        if why:
+            skipped[utterance.name] = why
             continue
-        words, unknown = pronounceable(utterance.text, own)
         words = tuple(_alias(word, own[word]) if word in own else word for word in words)
-        if unknown or not words:
-            what = f"not in the dictionary: {', '.join(unknown)}" if unknown else "no words"
-            skipped[utterance.name] = what
-            continue
         path = folder / f"{_key(utterance, words)}.tsv"
         kept = _read(path) if path.exists() else None
         if kept is not None:
@@ -163,6 +166,38 @@ def align(
         {name: spans[name] for name in names if name in spans},
         {name: skipped[name] for name in names if name in skipped},
     )
+
+
+def readable(
+    text: str | None, dictionary: Pronunciations | None = None
+) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """Say which words of an utterance can be aligned, and why it is left out if it is.
+
+    Parameters
+    ----------
+    text : str or None
+        What is said, if there is a transcript.
+    dictionary : mapping of str to tuple of str, optional
+        Words of your own besides.
+
+    Returns
+    -------
+    words, unknown : tuple of str
+        As `pronounceable` has them.
+    why : str
+        "" where it is not left out.
+
+    Examples
+    --------
+    >>> readable(None)
+    ((), (), 'no transcript')
+    """
+    if text is None:
+        return (), (), "no transcript"
+    words, unknown = pronounceable(text, dictionary)
+    if unknown:
+        return words, unknown, f"not in the dictionary: {', '.join(unknown)}"
+    return words, unknown, "" if words else "no words"
 
 
 def pronounceable(

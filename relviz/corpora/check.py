@@ -22,7 +22,7 @@ from relviz._errors import RelvizError
 from relviz._extras import require
 from relviz._text import printable
 from relviz.corpora import aev, registry, store, timit
-from relviz.corpora.alignment import pronounceable
+from relviz.corpora.alignment import readable
 from relviz.corpora.corpus import Corpus, CorpusError, Source
 from relviz.corpora.pronunciations import Pronunciations
 from relviz.corpora.speech import SpeechCorpus, Utterance
@@ -274,15 +274,10 @@ def _skipped(
     skipped: dict[str, str] = {}
     unknown: Counter[str] = Counter()
     for each in utterances:
-        if each.text is None:
-            skipped[each.name] = "no transcript"
-            continue
-        words, lacking = pronounceable(each.text, dictionary)
+        _, lacking, why = readable(each.text, dictionary)
         unknown.update(lacking)
-        if lacking:
-            skipped[each.name] = f"not in the dictionary: {', '.join(lacking)}"
-        elif not words:
-            skipped[each.name] = "no words"
+        if why:
+            skipped[each.name] = why
     return skipped, unknown
 
 

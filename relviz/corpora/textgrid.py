@@ -1,43 +1,48 @@
-"""Alignments as TextGrids, for Praat and whatever else reads them."""
+"""Alignments as TextGrids, for Praat and whatever else reads them; Praat writes them itself."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from relviz import files
+from relviz._extras import require
 from relviz.corpora.corpus import CorpusError
 from relviz.corpora.speech import Alignment
 
-__all__ = ["text", "write"]
+__all__ = ["write"]
 
 
-def text(spans: Alignment, duration: float | None = None, tier: str = "phones") -> str:
-    """Return an alignment as the text of a TextGrid with one tier of intervals.
+def write(
+    path: Path | str, spans: Alignment, duration: float | None = None, tier: str = "phones"
+) -> None:
+    """Write an alignment as a TextGrid with one tier of intervals, whole or not at all.
 
     Parameters
     ----------
+    path : Path or str
+        Where to; Praat knows it by the suffix ".TextGrid".
     spans : tuple of Span
         In order, not overlapping; between them there are intervals without label.
     duration : float, optional
         Seconds of the recording; default, where the last span ends.
     tier : str
-        What the tier is called.
-
-    Returns
-    -------
-    str
-        In Praat's long format.
+        What the tier is called, one word.
 
     Raises
     ------
     CorpusError
         For no spans, spans out of order, and a recording that ends before they do.
+    WriteError
+        If the file cannot be written.
 
     Examples
     --------
+    >>> import tempfile
     >>> from relviz.corpora import Span
-    >>> print(text((Span(0.25, 0.5, "AH"),), 0.75).splitlines()[13])
-            intervals: size = 3
+    >>> path = Path(tempfile.mkdtemp()) / "a.TextGrid"
+    >>> write(path, (Span(0.25, 0.5, "AH"),), 0.75)
+    >>> path.read_text().splitlines()[13]
+    '        intervals: size = 3 '
     """
     ends = [0.0, *(span.end for span in spans)]
     if not spans or any(not last <= span.start < span.end for last, span in zip(ends, spans)):  # noqa: B905
@@ -48,72 +53,16 @@ def text(spans: Alignment, duration: float | None = None, tier: str = "phones") 
             f"The alignment ends at {ends[-1]:.3f} s and its recording at {end:.3f} s: give the "
             "recording that was aligned."
         )
-    rows: list[tuple[float, float, str]] = []
-    for last, span in zip(ends, spans):  # noqa: B905
-        if span.start > last:
-            rows.append((last, span.start, ""))
-        rows.append((span.start, span.end, span.label))
-    if end > ends[-1]:
-        rows.append((ends[-1], end, ""))
-    lines = [
-        'File type = "ooTextFile"',
-        'Object class = "TextGrid"',
-        "",
-        "xmin = 0",
-        f"xmax = {end!r}",
-        "tiers? <exists>",
-        "size = 1",
-        "item []:",
-        "    item [1]:",
-        '        class = "IntervalTier"',
-        f"        name = {_quoted(tier)}",
-        "        xmin = 0",
-        f"        xmax = {end!r}",
-        f"        intervals: size = {len(rows)}",
-    ]
-    for number, (start, stop, label) in enumerate(rows, 1):
-        lines += [
-            f"        intervals [{number}]:",
-            f"            xmin = {start!r}",
-            f"            xmax = {stop!r}",
-            f"            text = {_quoted(label)}",
-        ]
-    return "\n".join(lines) + "\n"
+    require("parselmouth")
+    import parselmouth
+    from parselmouth.praat import call
 
-
-def write(
-    path: Path | str, spans: Alignment, duration: float | None = None, tier: str = "phones"
-) -> None:
-    """Write an alignment as a TextGrid, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path or str
-        Where to; Praat knows it by the suffix ".TextGrid".
-    spans : tuple of Span
-        As in `text`.
-    duration : float, optional
-        As in `text`.
-    tier : str
-        As in `text`.
-
-    Raises
-    ------
-    CorpusError
-        For what `text` raises.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from relviz.corpora import Span
-    >>> path = Path(tempfile.mkdtemp()) / "a.TextGrid"
-    >>> write(path, (Span(0.0, 0.5, "AH"),))
-    >>> path.read_text().splitlines()[0]
-    'File type = "ooTextFile"'
-    """
-    files.write_text(Path(path).expanduser(), text(spans, duration, tier))
-
-
-def _quoted(label: str) -> str:
-    """Write a string as Praat does: a quote within is doubled."""
-    return '"' + label.replace('"', '""') + '"'
+    edges = sorted({edge for span in spans for edge in span[:2] if 0 < edge < end})
+    grid = parselmouth.TextGrid(0.0, end, [tier])
+    for edge in edges:
+        call(grid, "Insert boundary", 1, edge)
+    numbers = {start: number for number, start in enumerate([0.0, *edges], 1)}
+    for span in spans:
+        call(grid, "Set interval text", 1, numbers[span.start], span.label)
+    with files.replacing(Path(path).expanduser()) as draft:
+        grid.save(str(draft))

@@ -65,9 +65,12 @@ def test_praat_reads_what_was_written(
         ((Span(0, 1, "a"),), 0.5, "ends at 1.000 s and its recording at 0.500 s"),
     ],
 )
-def test_what_is_no_alignment(spans: tuple, duration: float | None, why: str) -> None:
+def test_what_is_no_alignment(
+    tmp_path: Path, spans: tuple, duration: float | None, why: str
+) -> None:
     with pytest.raises(CorpusError, match=why):
-        textgrid.text(spans, duration)
+        textgrid.write(tmp_path / "a.TextGrid", spans, duration)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_command_writes_them(
