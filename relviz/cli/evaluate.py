@@ -16,7 +16,7 @@ from relviz._text import printable
 from relviz.cli.options import Count, File, Folder, at_home
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
 
@@ -187,9 +187,7 @@ def speakers(
         Write the answer to each utterance to FILE, .csv or .parquet.
     """
     require("pandas")
-    import pandas as pd
-
-    from relviz import pretrained, statistics
+    from relviz import pretrained
     from relviz.networks import build
     from relviz.studies import speakers as study
     from relviz.training import sets
@@ -200,37 +198,17 @@ def speakers(
     names = cast("tuple[sets.Speech, ...]", corpus)
     data = sets.speakers(names, None, root, cache, True, None if one_each else 10)
     print(printable(data.about["recordings"]), file=sys.stderr)
-    groups: dict[str, Mapping[str, str]] = {"sex": data.sexes}
-    if len(names) > 1:
-        groups["corpus"] = {each: each.partition(":")[0] for each in data.classes}
-    changes = study.changes(data.tests.values())
-    answers, rows = [], []
-    for name, net in networks.items():
-        if net.metadata.classes != data.classes:
-            raise ParameterError(
-                f"{name} knows {len(net.metadata.classes)} other classes than the "
-                f"{len(data.classes)} speakers that are here: choose a network of these speakers."
-            )
-        untrained = build(net.architecture, len(data.classes), seed=0)
-        for row, asked in ((name, net), (f"{name}, untrained", untrained)):
-            for test, frames in data.tests.items():
-                for how, change in changes.items():
-                    found = study.identify(asked, frames, data.classes, change, progress=True)
-                    right = statistics.wilson(float(found["right"].mean()), len(found))
-                    where = {"network": row, "test": test, "recordings": how}
-                    answers.append(found.assign(**where))
-                    cells = {"right": f"{right:.1%}", "utterances": len(found)}
-                    for group, members in groups.items():
-                        (missed,) = study.mistakes(found, members).to_dict("records")
-                        within = missed["within"]
-                        cells["mistakes"] = missed["mistakes"]
-                        cells[f"within the {group}"] = "" if within is None else f"{within:.1%}"
-                        cells[f"by chance ({group})"] = missed["chance"]
-                    rows.append(where | cells)
-    table = pd.DataFrame(rows)
+    untrained = {
+        f"{name}, untrained": build(net.architecture, len(data.classes), seed=0)
+        for name, net in networks.items()
+    }
+    answers = study.voices(networks | untrained, data, progress=True)
+    table = study.summary(answers, data)
+    for column in table.columns[table.columns.str.fullmatch("right|within the .*")]:
+        table[column] = [f"{each:.1%}" if each else "" for each in table[column]]
     print(table.to_string(index=False, na_rep="", float_format="{:.1%}".format))
     if output:
-        _write(pd.concat(answers, ignore_index=True), output)
+        _write(answers, output)
 
 
 def _writable(path: Path) -> None:

@@ -25,10 +25,19 @@ from relviz.audio import SAMPLE_RATE
 from relviz.corpora import CorpusError, Utterance
 from relviz.networks import RawWaveformCNN
 from relviz.signals import batches
-from relviz.training.data import Frames
-from relviz.training.sets import SESSION
+from relviz.training.data import Data, Frames
+from relviz.training.sets import ACROSS, SESSION, WITHIN
 
-__all__ = ["changes", "f0_agreement", "identify", "middle", "mistakes", "panel"]
+__all__ = [
+    "changes",
+    "f0_agreement",
+    "identify",
+    "middle",
+    "mistakes",
+    "panel",
+    "summary",
+    "voices",
+]
 
 _EVERY = 5
 """Frames, 10 ms each, from one window that is asked to the next."""
@@ -238,9 +247,7 @@ def identify(
         starts = audio.centres(number)[::_EVERY] - net.window // 2
         total = torch.zeros(len(classes), dtype=torch.float64)
         with torch.inference_mode():
-            for _, windows in batches(
-                net, changed.astype(np.float32), starts, batch_size=256, progress=False
-            ):
+            for _, windows in batches(net, changed.astype(np.float32), starts, batch_size=256):
                 total += net(windows).double().log_softmax(-1).sum(0).cpu()
         mean = (total / len(starts)).numpy()
         others = np.delete(mean, speaker)
@@ -337,3 +344,111 @@ def mistakes(found: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
             "chance": [float(np.mean(alike)) if alike else np.nan],
         }
     )
+
+
+def voices(
+    networks: Mapping[str, RawWaveformCNN], data: Data, progress: bool = False
+) -> pd.DataFrame:
+    """Ask networks whose voices the test utterances hold, through each of `changes`.
+
+    Parameters
+    ----------
+    networks : mapping of str to RawWaveformCNN
+        By name: trained on these speakers, or controls with as many classes.
+    data : Data
+        Of `relviz.training.sets.speakers`.
+    progress : bool
+        Show bars.
+
+    Returns
+    -------
+    DataFrame
+        Of `identify`, one row an utterance, network, and change, with columns ``network``, ``test``
+        and ``recordings`` (the change).
+
+    Raises
+    ------
+    ParameterError
+        For a network of other speakers.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from relviz.networks import SPEAKER_CNN, build
+    >>> from relviz.training.data import label_speakers, pack
+    >>> noise = np.random.default_rng(0).standard_normal((2, 8000)).astype(np.float32) / 10
+    >>> said = [Utterance(f"{s}-0-0", s, "0", samples=w) for s, w in zip("ab", noise)]
+    >>> frames = label_speakers(pack(said, tempfile.mkdtemp()), said, "ab")
+    >>> data = Data(("a", "b"), frames, frames, {WITHIN: frames}, sexes={"a": "F", "b": "M"})
+    >>> answers = voices({"untrained": build(SPEAKER_CNN, 2, seed=0)}, data)
+    >>> len(answers), list(summary(answers, data)["recordings"])
+    (6, ['as recorded', 'one spectrum', 'telephone'])
+    """
+    for name, net in networks.items():
+        metadata = getattr(net, "metadata", None)
+        if metadata is not None and metadata.classes != data.classes:
+            raise ParameterError(
+                f"{name} knows {len(metadata.classes)} other classes than the {len(data.classes)} "
+                "speakers that are here: choose a network of these speakers."
+            )
+    # tests of one corpus hold nothing that these two do not
+    tests = {test: data.tests[test] for test in (WITHIN, ACROSS) if test in data.tests}
+    found = [
+        identify(net, frames, data.classes, change, progress).assign(
+            network=name, test=test, recordings=how
+        )
+        for how, change in changes(tests.values()).items()
+        for test, frames in tests.items()
+        for name, net in networks.items()
+    ]
+    return pd.concat(found, ignore_index=True)
+
+
+def summary(answers: pd.DataFrame, data: Data) -> pd.DataFrame:
+    """Return how often voices are told, and whom mistakes name.
+
+    Parameters
+    ----------
+    answers : DataFrame
+        Of `voices`.
+    data : Data
+        That was asked about.
+
+    Returns
+    -------
+    DataFrame
+        One row a network, test and change: ``right``, an `relviz.statistics.Interval` (Wilson's,
+        over utterances), ``utterances``, ``mistakes``, and by sex, and by corpus where there are
+        several, what `mistakes` says: ``within the sex`` and ``by chance (sex)``. Where there are
+        several corpora each test comes for each corpus, too.
+
+    Examples
+    --------
+    Of two speakers, one of whom is told:
+
+    >>> rows = [("a", "a", True), ("b", "a", False)]
+    >>> answers = pd.DataFrame(rows, columns=["speaker", "named", "right"])
+    >>> answers = answers.assign(network="mine", test=WITHIN, recordings="as recorded")
+    >>> table = summary(answers, Data(("a", "b"), None, None, {}, sexes={"a": "F", "b": "F"}))
+    >>> table["right"][0].value, float(table["by chance (sex)"][0])
+    (0.5, 1.0)
+    """
+    corpus = {each: each.partition(":")[0] for each in data.classes if ":" in each}
+    groups = {"sex": data.sexes} | ({"corpus": corpus} if corpus else {})
+    rows = []
+    for (name, test), some in answers.groupby(["network", "test"], sort=False):
+        parts = {test: some}
+        for each in dict.fromkeys(corpus.values()):
+            mine = some[some["speaker"].map(corpus) == each]
+            parts |= {f"{test}, {each}": mine} if len(mine) else {}
+        for part, asked in parts.items():
+            for how, found in asked.groupby("recordings", sort=False):
+                right = statistics.wilson(float(found["right"].mean()), len(found))
+                row = dict(network=name, test=part, recordings=how, right=right)
+                row |= dict(utterances=len(found), mistakes=int((~found["right"]).sum()))
+                for group, members in groups.items():
+                    (missed,) = mistakes(found, members).to_dict("records")
+                    row[f"within the {group}"] = missed["within"]
+                    row[f"by chance ({group})"] = missed["chance"]
+                rows.append(row)
+    return pd.DataFrame(rows)

@@ -18,9 +18,10 @@ from relviz.corpora import (
     vowel,
 )
 from relviz.networks import Architecture, Conv, RawWaveformCNN, build
+from relviz.pretrained import Metadata
 from relviz.studies import speakers as study
 from relviz.training import score, sets
-from relviz.training.data import label_speakers, pack
+from relviz.training.data import Data, label_speakers, pack
 
 RATE = 16000
 
@@ -158,6 +159,47 @@ class TestIdentify:
             for how, change in changes.items()
         }
         assert right["as recorded"] == right["telephone"] == 1.0 and right["one spectrum"] < 0.7
+
+
+class TestVoices:
+    def test_each_network_is_asked_of_each_test_through_each_change(self, frames):
+        first, rest = (frames.take(np.isin(frames.utterances, some)) for some in ([0, 2, 4], [1]))
+        classes = ("x:s0", "x:s1", "y:s2")
+        data = Data(
+            classes,
+            frames,
+            frames,
+            {sets.WITHIN: first, "within session, x": first, sets.ACROSS: rest},
+            sexes=dict.fromkeys(classes, "F"),
+        )
+        answers = study.voices({"ear": Listener()}, data)
+        assert len(answers) == 3 * (3 + 1)  # no utterance is asked of twice
+        table = study.summary(answers, data).set_index(["test", "recordings"])
+        assert list(dict.fromkeys(table.index.get_level_values(0))) == [
+            "within session",
+            "within session, x",
+            "within session, y",
+            "across sessions",
+            "across sessions, x",
+        ]
+        whole = table.loc["within session", "as recorded"]
+        assert whole["right"].value == 1.0 and whole["utterances"] == 3 and whole["mistakes"] == 0
+        assert table.loc[("within session, x", "telephone"), "utterances"] == 2
+        mixed = table.loc[("within session", "one spectrum")]
+        asked = answers[(answers["test"] == "within session")]
+        asked = asked[asked["recordings"] == "one spectrum"]
+        assert mixed["mistakes"] == (~asked["right"]).sum() > 0
+        assert mixed["within the sex"].value == 1.0
+        wrong = asked[~asked["right"]]
+        same = wrong["speaker"].str[0] == wrong["named"].str[0]
+        assert mixed["within the corpus"].value == same.mean()
+
+    def test_other_speakers_are_refused(self, frames):
+        data = Data(("s0", "s1", "s2"), frames, frames, {sets.WITHIN: frames})
+        net = Listener()
+        net.metadata = Metadata("speakers", ("a", "b"))
+        with pytest.raises(ParameterError, match="ear knows 2 other classes than the 3 speakers"):
+            study.voices({"ear": net}, data)
 
 
 class TestMistakes:
