@@ -11,20 +11,18 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from relviz._errors import ParameterError
 from relviz._text import printable
 from relviz.audio import SAMPLE_RATE
 from relviz.networks import Architecture, geometry
+from relviz.signals import Normalise
 
-__all__ = ["LARGEST", "LONGEST", "NORMALISE", "STUDIES", "CardError", "Contents", "contents"]
+__all__ = ["LARGEST", "LONGEST", "STUDIES", "CardError", "Contents", "contents"]
 
 STUDIES = ("phones", "speakers")
 """What a network may have learnt."""
-
-NORMALISE = ("window", "utterance", "none")
-"""What its windows may have gone through."""
 
 LARGEST = 50_000_000
 """Parameters of a network: 60 times the phone network's, and 200 MB."""
@@ -160,7 +158,7 @@ def _about(value: Any, name: str) -> None:
         elif key == "skipped":
             for why, count in _mapping(each, at).items():
                 _whole(count, f"{at}.{_named(why)}", 0)
-        elif key in ("recordings", "rule", "command"):
+        elif key in ("recordings", "rule", "command", "credit"):
             _text(each, at)
 
 
@@ -202,7 +200,7 @@ _SCHEMA: Mapping[str, Callable[[Any, str], Any]] = {
     "architecture": _architecture,
     "study": _one_of(STUDIES),
     "classes": _classes,
-    "normalise": _one_of(NORMALISE),
+    "normalise": _one_of(get_args(Normalise)),
     "sample_rate": _sample_rate,
     "recipe": _recipe,
     "about": _about,

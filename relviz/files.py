@@ -15,9 +15,9 @@ from filelock import FileLock, Timeout
 
 from relviz._errors import RelvizError, WriteError
 
-__all__ = ["alone", "folder", "probe", "remove", "replacing", "sweep", "write_text"]
+__all__ = ["ABANDONED", "alone", "folder", "probe", "remove", "replacing", "sweep", "write_text"]
 
-_HOUR = 3600.0
+ABANDONED = 3600.0
 """Seconds: a draft that nobody has written to for so long is nobody's."""
 
 _LOCK = ".lock"
@@ -93,8 +93,8 @@ def probe(path: Path | str) -> None:
     >>> import tempfile
     >>> probe(Path(tempfile.mkdtemp()) / "table.csv")
     """
-    path = Path(path)
-    sweep(path.parent, age=_HOUR)
+    path = Path(path).expanduser()
+    sweep(path.parent, age=ABANDONED)
     draft = _draft(path)
     try:
         draft.write_bytes(bytes(1))
@@ -183,7 +183,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     Parameters
     ----------
     path : Path or str
-        The file to write or to replace. Its folder must be there.
+        The file to write or to replace. Its folder must be there; ``~`` is the user's home.
 
     Raises
     ------
@@ -212,7 +212,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     >>> path.read_text()
     '1 2 3'
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     draft = _draft(path)
     try:
         yield draft

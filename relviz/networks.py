@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -61,6 +62,9 @@ class Conv:
     kernel_size: int
     stride: int
 
+    def __post_init__(self) -> None:
+        _whole(self, "filters", "kernel_size", "stride")
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -93,12 +97,7 @@ class Architecture:
     pool: int = 3
 
     def __post_init__(self) -> None:
-        for name, value in (("hidden", self.hidden), ("window", self.window), ("pool", self.pool)):
-            _whole(name, value)
-        for conv in self.convs:
-            _whole("filters", conv.filters)
-            _whole("kernel_size", conv.kernel_size)
-            _whole("stride", conv.stride)
+        _whole(self, "hidden", "window", "pool")
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Architecture:
@@ -124,9 +123,13 @@ class Architecture:
         return cls(**{**fields, "convs": convs})
 
 
-def _whole(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ParameterError(f"{name} is {value!r}: give a whole number of 1 or more.")
+def _whole(shape: Conv | Architecture, *names: str) -> None:
+    """Refuse what is no whole number above 0; numpy's become Python's, which JSON knows."""
+    for name in names:
+        value = getattr(shape, name)
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+            raise ParameterError(f"{name} is {value!r}: give a whole number of 1 or more.")
+        object.__setattr__(shape, name, int(value))
 
 
 PHONE_CNN = Architecture(

@@ -189,7 +189,7 @@ def _path(network: str | Path) -> Path:
     if network in names:
         first = SEEDS.get(str(network), (str(network),))[0]
         return WEIGHTS / f"{first}.safetensors"
-    path = Path(network)
+    path = Path(network).expanduser()
     path = path / MODEL if path.is_dir() else path
     if not path.is_file():
         raise MissingFileError(

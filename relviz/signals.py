@@ -184,7 +184,7 @@ def batches(
     window: int | None = None,
     normalise: Normalise | None = None,
     batch_size: int = 64,
-    progress: bool | None = None,
+    progress: bool | None = False,
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """Yield the windows of an utterance as a network hears them, some at a time.
 

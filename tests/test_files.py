@@ -147,6 +147,9 @@ def test_a_probe_leaves_nothing_and_names_what_it_meets(path):
 def test_folders_at_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert files.folder("~/a/b") == tmp_path / "a" / "b" and (tmp_path / "a" / "b").is_dir()
+    files.probe("~/a/b/note.txt")
+    files.write_text("~/a/b/note.txt", "here")
+    assert (tmp_path / "a" / "b" / "note.txt").read_text() == "here"
 
 
 HOLDER = """

@@ -1,5 +1,8 @@
 """relviz.networks: Table 1 and its geometry."""
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +13,7 @@ from torch import nn
 
 import relviz
 from relviz import networks
+from relviz._errors import ParameterError
 from relviz.networks import PHONE_CNN, SPEAKER_CNN, Architecture, Conv
 
 
@@ -182,3 +186,19 @@ def test_until_refuses_a_layer_that_is_not_there():
         ValueError, match="there is no layer 'relu3': use one of conv1, relu1, conv2, re"
     ):
         networks.Until(net, "relu3")
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.0, True, "3", None])
+def test_shapes_are_whole_numbers(value):
+    for name in ("filters", "kernel_size", "stride"):
+        with pytest.raises(ParameterError, match=f"{name} is .*: give a whole number of 1 or more"):
+            Conv(**(dict(filters=2, kernel_size=5, stride=2) | {name: value}))
+    for name in ("hidden", "window", "pool"):
+        with pytest.raises(ParameterError, match=f"{name} is .*: give a whole number of 1 or more"):
+            Architecture(**(dict(convs=(), hidden=4, window=40, pool=3) | {name: value}))
+
+
+def test_numpys_whole_numbers_become_pythons():
+    shape = Architecture((Conv(*np.array([2, 5, 2])),), np.int32(4), np.int64(40))
+    assert json.loads(json.dumps(asdict(shape)))["window"] == 40
+    assert shape == Architecture((Conv(2, 5, 2),), 4, 40)

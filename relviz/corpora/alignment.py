@@ -48,9 +48,6 @@ _OFFSET = (0.025625 - _FRAME) / 2
 _BEAM = 1e-100
 """How much less likely than the best a path may become before it is given up."""
 
-_HOUR = 3600
-"""Seconds: a draft that nobody has written to for so long is nobody's."""
-
 _FORMAT = 3
 """Raise it when the same audio and text would give other times: the cache is then not used."""
 
@@ -313,7 +310,7 @@ def _run(
     if not todo:
         return []
     folder = todo[0][2].parent
-    files.sweep(files.folder(folder), age=_HOUR)
+    files.sweep(files.folder(folder), age=files.ABANDONED)
     work = tasks.run(
         _align_into, todo, jobs=jobs, progress=progress, title="alignment", unit="file"
     )

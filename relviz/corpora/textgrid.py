@@ -64,5 +64,5 @@ def write(
     numbers = {start: number for number, start in enumerate([0.0, *edges], 1)}
     for span in spans:
         call(grid, "Set interval text", 1, numbers[span.start], span.label)
-    with files.replacing(Path(path).expanduser()) as draft:
+    with files.replacing(path) as draft:
         grid.save(str(draft))

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.signal
 from numpy.typing import ArrayLike, NDArray
 
-from relviz import audio
+from relviz import acoustics, audio
 from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 
@@ -71,9 +71,8 @@ def long_term_levels(signal: ArrayLike, edges: ArrayLike = EDGES) -> NDArray[np.
     np.float64(3000.0)
     """
     samples = audio.check(signal, "the signal", minimum=_FRAME)
-    frequencies, power = scipy.signal.welch(
-        samples.astype(np.float64), SAMPLE_RATE, window="hann", nperseg=_FRAME, detrend=False
-    )
+    power = acoustics.long_term_spectrum(samples, SAMPLE_RATE, resolution=SAMPLE_RATE / _FRAME)
+    frequencies = np.fft.rfftfreq(_FRAME, 1 / SAMPLE_RATE)
     power[-1] *= 2  # a one-sided density counts all bins but this one twice
     density = _bands(frequencies[_LOWEST:], power[_LOWEST:], edges)
     widths = np.diff(np.asarray(edges, dtype=np.float64))

@@ -234,7 +234,7 @@ def held_recipe(out: Path | str) -> Recipe | None:
     >>> held_recipe(tempfile.mkdtemp()) is None
     True
     """
-    for run in _held(Path(out)):
+    for run in _held(Path(out).expanduser()):
         return Recipe.from_dict(run["recipe"])
     return None
 
@@ -474,7 +474,7 @@ def history(out: Path | str) -> dict[str, Any]:
     >>> history(out)["valid_accuracy"]
     0.25
     """
-    with (Path(out) / _LOG).open(newline="") as file:
+    with (Path(out).expanduser() / _LOG).open(newline="") as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
     best = max(rows, key=lambda row: row["valid_accuracy"])
     return {

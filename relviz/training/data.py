@@ -46,9 +46,6 @@ STEP = SAMPLE_RATE // 100
 
 _SAMPLES, _INDEX = "audio.int16", "index.json"
 
-_HOUR = 3600
-"""Seconds: a draft that nobody has written to for so long is nobody's."""
-
 GAP = SAMPLE_RATE // 2
 """Zeros before, between and after utterances, in samples: half of the longest possible window."""
 
@@ -257,7 +254,7 @@ def pack(
         )
     everything = Path(cache).expanduser() if cache else store.cache() / "training"
     for old in everything.glob("*"):  # drafts of processes that were killed
-        files.sweep(old, age=_HOUR)
+        files.sweep(old, age=files.ABANDONED)
     folder = files.folder(everything / _key(utterances))
     with files.alone(folder):  # who comes second waits, and finds it done
         files.sweep(folder)

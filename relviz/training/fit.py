@@ -40,13 +40,19 @@ _VALIDATION = 8000
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, after a checkpoint was saved; the message says how to go on.
+    """Ctrl-C, SIGTERM or SIGHUP, after a checkpoint was saved; the message says how to go on.
+
+    `signal` is the first that came.
 
     Examples
     --------
-    >>> issubclass(Interrupted, KeyboardInterrupt)
-    True
+    >>> str(Interrupted("stopped.")), issubclass(Interrupted, KeyboardInterrupt)
+    ('stopped.', True)
     """
+
+    def __init__(self, message: str, number: int = signal.SIGINT, *others: int) -> None:
+        super().__init__(message)
+        self.signal = number
 
 
 class WithDropout(nn.Module):
@@ -321,7 +327,8 @@ def _run(
                     checkpoint.save(out, recipe, data, net, optimiser, state)
                 raise Interrupted(
                     f"stopped after {state.step} of {recipe.steps} steps; the same command goes on "
-                    f"from there ({out})."
+                    f"from there ({out}).",
+                    *caught,
                 )
     net.load_state_dict(state.best)
     if process.first and not (out / MODEL).is_file():

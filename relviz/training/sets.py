@@ -191,6 +191,10 @@ def speakers(
 speechocean762, timit, synthetic.
     """
     names: tuple[Speech, ...] = (corpus,) if isinstance(corpus, str) else tuple(corpus)
+    if every is not None and every < 2:
+        raise ParameterError(
+            f"every is {every}: give 2 or more, or None for one utterance of each speaker."
+        )
     if parts is not None and len(names) != 1:
         raise ParameterError("parts are of one corpus: name one, or leave them out.")
     found = {name: _known(name, parts, root, several=len(names) > 1) for name in names}

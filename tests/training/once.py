@@ -23,4 +23,4 @@ if __name__ == "__main__":
         fit(recipe, make_data(Path(cache)), Path(out))
     except Interrupted as stop:
         sys.stdout.write(str(stop))
-        sys.exit(130)
+        sys.exit(128 + stop.signal)

@@ -65,6 +65,9 @@ def test_one_utterance_of_each_speaker_tests_and_one_validates(alone, tmp_path):
     groups = [names(data, frames) for frames in (data.train, data.valid, data.tests[sets.WITHIN])]
     assert disjoint(*groups) and [len(group) for group in groups] == [24, 6, 6]
     assert data.about["rule"].startswith("of all utterances of a speaker, by name, one tests")
+    for every in (1, 0, -3):
+        with pytest.raises(ParameterError, match=f"every is {every}: give 2 or more, or None"):
+            sets.speakers("synthetic", cache=tmp_path, every=every)
     few = [Utterance(f"a-0-{n}", "a", "0") for n in range(2)]
     rest, _ = sets._hold_out(few, None)
     with pytest.raises(CorpusError, match="Speaker a has 1 utterances left, too few to hold one"):
