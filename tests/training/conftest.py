@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from relviz.corpora import Span, Utterance
 from relviz.networks import Architecture, Conv
@@ -65,6 +66,15 @@ def make_data(cache, count=12):
         {each.name: each.speaker for each in everything},
         {"recordings": "tones"},
     )
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Bit for bit the same is only what the same number of threads computes."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -15,20 +15,14 @@ from relviz._errors import ParameterError, WriteError
 from relviz.training import checkpoint, fit, load, parallel, weights
 from tests.training.conftest import RECIPE
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CHECKPOINT, RECIPE_FILE = "checkpoint.safetensors", "recipe.json"
 SHORT = replace(RECIPE, steps=9, validate_every=3)
 
 
 class Killed(BaseException):
     """Nothing after it happens, as after SIGKILL."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def run(recipe, data, out, stop_at=None, monkeypatch=None, **options):

@@ -25,12 +25,7 @@ ROOT = Path(__file__).parents[2]
 RUN = [sys.executable, "-m", "tests.training.once"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
