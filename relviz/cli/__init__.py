@@ -124,7 +124,7 @@ Examples:
       a recipe of your own
   relviz train {study} --shuffle-labels --out runs/shuffled
       the control that can only learn by heart: of 5000 frames, without weight
-      decay, dropout and speed, unless you give them
+      decay, dropout and variations, unless you give them
   torchrun --nproc-per-node 2 -m relviz.cli train {study} --out runs/two
       each process takes half of every batch
 

@@ -104,6 +104,9 @@ class _Run:
     restart: Annotated[bool, Parameter(group=_MACHINE)] = False
 
 
+_HINDRANCES = ("weight_decay", "dropout", "speed", "response", "noise", "smoothing", "ema")
+"""What keeps a network from learning by heart."""
+
 _FLAT = Parameter(name="*")
 """Fields become options under their own names."""
 
@@ -113,6 +116,15 @@ def phones(
     run: Annotated[_Run, _FLAT],
     changes: Annotated[_PHONES, _FLAT] = _PHONES(),  # type: ignore[valid-type] # noqa: B008
     dictionary: Annotated[File | None, Parameter(group=_RECORDINGS)] = None,
+    fold: Annotated[
+        int | None,
+        Parameter(
+            metavar="K",
+            group=_RECORDINGS,
+            show_default="one of nine",
+            validator=Number(gte=0, lt=5),
+        ),
+    ] = None,
 ) -> None:
     """Train, score and write the phone network.
 
@@ -120,8 +132,13 @@ def phones(
     ----------
     dictionary
         How words are said that the aligner does not know, in the format of CMUdict.
+    fold
+        Which fifth of the speakers tests, 0 to 4; the five together test everybody once.
     """
-    _train("phones", run, changes, {"dictionary": dictionary} if dictionary else {})
+    how = {"dictionary": dictionary, "fold": fold}
+    _train(
+        "phones", run, changes, {name: value for name, value in how.items() if value is not None}
+    )
 
 
 def speakers(
@@ -147,7 +164,8 @@ def _train(
     given = {name: value for name, value in asdict(changes).items() if value is not None}
     standard = STANDARD[study]
     if changes.shuffle_labels:  # nothing may hinder learning by heart
-        standard = replace(standard, subset=5000, weight_decay=0.0, dropout=0.0, speed=0.0)
+        free = dict.fromkeys(_HINDRANCES, 0.0)
+        standard = replace(standard, subset=5000, **free)  # type: ignore[arg-type]
     recipe = replace(standard, **given)
     with parallel.process(run.device) as process:
         with process.first_alone():

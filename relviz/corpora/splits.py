@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from relviz._errors import ParameterError
 from relviz.corpora.corpus import CorpusError
 from relviz.corpora.speech import Utterance
 
@@ -16,12 +17,13 @@ __all__ = ["in_order", "other_sessions", "split_speakers", "split_utterances"]
 
 
 def split_speakers(
-    utterances: Iterable[Utterance], every: int = 9
+    utterances: Iterable[Utterance], every: int = 9, fold: int = 0
 ) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:
     """Divide by speaker: (kept, held out), for a study whose test speakers must be new.
 
     A part's speakers are sorted by number; of every `every`, the middle one is held out (with 9:
-    the 5th, the 14th, ...). So scores with more parts are on the speakers of those with fewer.
+    the 5th, the 14th, ...). So scores with more parts are on the speakers of those with fewer. The
+    folds 0 to ``every - 1`` together hold out every speaker once.
 
     Parameters
     ----------
@@ -29,6 +31,8 @@ def split_speakers(
         Of one corpus.
     every : int
         Of so many speakers one is held out.
+    fold : int
+        How many places beyond the middle one, in a circle.
 
     Returns
     -------
@@ -39,6 +43,8 @@ def split_speakers(
     ------
     CorpusError
         If that holds out nobody.
+    ParameterError
+        For a fold that there is not.
 
     Examples
     --------
@@ -47,6 +53,8 @@ def split_speakers(
     >>> [utterance.speaker for utterance in held_out]
     ['2']
     """
+    if not 0 <= fold < every:
+        raise ParameterError(f"fold is {fold}: give 0 to {every - 1}.")
     utterances = tuple(utterances)
     parts: dict[str, set[str]] = {}
     for utterance in utterances:
@@ -54,7 +62,7 @@ def split_speakers(
     held_out = {
         speaker
         for speakers in parts.values()
-        for speaker in sorted(speakers, key=in_order)[every // 2 :: every]
+        for speaker in sorted(speakers, key=in_order)[(every // 2 + fold) % every :: every]
     }
     if not held_out:
         most = max(map(len, parts.values()), default=0)

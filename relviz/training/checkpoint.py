@@ -15,7 +15,7 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from relviz import files
 from relviz._errors import ParameterError
@@ -48,6 +48,9 @@ _FORMAT = 1
 
 _PLAIN = ("step", "seconds", "rows", "best_accuracy", "stale", "finished")
 """The fields of `State` that are no tensors."""
+
+_NONE = nn.Module()
+"""An average that holds nothing."""
 
 SCORES = "scores.json"
 """What a run's folder calls its scores."""
@@ -246,6 +249,7 @@ def save(
     net: RawWaveformCNN,
     optimiser: torch.optim.Optimizer,
     state: State,
+    average: nn.Module | None = None,
 ) -> None:
     """Write the checkpoint, then the log from it: lines are neither lost nor doubled.
 
@@ -263,6 +267,8 @@ def save(
         As it stands.
     state : State
         All else.
+    average : Module, optional
+        The moving average of the weights, where there is one.
 
     Raises
     ------
@@ -285,6 +291,7 @@ def save(
     tensors = (
         {f"model/{name}": value for name, value in net.state_dict().items()}
         | {f"best/{name}": value for name, value in state.best.items()}
+        | {f"average/{name}": value for name, value in (average or _NONE).state_dict().items()}
         | {f"{i}/{key}": value for i, each in moments.items() for key, value in each.items()}
         | {"sums": state.sums}
     )
@@ -308,6 +315,7 @@ def resume(
     net: RawWaveformCNN,
     optimiser: torch.optim.Optimizer,
     process: parallel.Process,
+    average: nn.Module | None = None,
 ) -> State:
     """Take up the last checkpoint; without one, begin.
 
@@ -325,6 +333,8 @@ def resume(
         Gets its state.
     process : Process
         This one; the first writes the log again.
+    average : Module, optional
+        Gets the moving average, where there is one.
 
     Returns
     -------
@@ -361,6 +371,7 @@ def resume(
         sums = groups.pop("sums")[""]
         best = groups.pop("best")
         net.load_state_dict(groups.pop("model"))
+        (average or _NONE).load_state_dict(groups.pop("average", {}))
         moments = {int(number): values for number, values in groups.items()}
         optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
         state = State(sums=sums, best=best, **{name: said[name] for name in _PLAIN})

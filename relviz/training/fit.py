@@ -17,18 +17,21 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from relviz._errors import ParameterError
 from relviz.networks import RawWaveformCNN, build, geometry
 from relviz.pretrained import MODEL, Metadata
-from relviz.training import checkpoint, parallel, weights
+from relviz.signals import standardise
+from relviz.training import augment, checkpoint, parallel, weights
 from relviz.training.checkpoint import State
 from relviz.training.data import Data, Frames, order, shuffle_labels, subset
 from relviz.training.recipe import MEMORISED, Recipe
@@ -37,6 +40,9 @@ __all__ = ["Interrupted", "WithDropout", "chosen", "fit", "seconds_per_step"]
 
 _VALIDATION = 8000
 """Frames, evenly spread, that the accuracy is validated on while training."""
+
+_POINTS = 8
+"""From 0 to 8 kHz, at which the gains of a microphone are drawn."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -291,7 +297,9 @@ def _run(
     train, valid = chosen(recipe, data)
     net = build(recipe.architecture, len(data.classes), seed=recipe.seed).to(device)
     optimiser = _optimiser(recipe, net)
-    state = checkpoint.resume(out, recipe, data, net, optimiser, process)
+    average = _averaged(recipe, net)
+    heard = net if average is None else cast("RawWaveformCNN", average.module)
+    state = checkpoint.resume(out, recipe, data, net, optimiser, process, average)
     began = time.monotonic() - state.seconds
     fast: nn.Module = WithDropout(net, recipe.dropout)
     if process.size > 1:
@@ -310,21 +318,23 @@ def _run(
     with bar, _signals() as caught, _own_generators(device):
         while not state.finished:
             _step(recipe, train, fast, optimiser, state, process)
+            if average is not None:
+                average.update_parameters(net)
             if process.first and state.step in snapshots:
-                weights.save(net, metadata, out / f"step-{state.step:06d}.safetensors")
+                weights.save(heard, metadata, out / f"step-{state.step:06d}.safetensors")
             if state.step % recipe.validate_every == 0 or state.step == recipe.steps:
-                correct = _correct(recipe, net, valid, process)
+                correct = _correct(recipe, heard, valid, process)
                 state.seconds = time.monotonic() - began
-                _note(recipe, state, net, correct / len(valid), len(train), process)
+                _note(recipe, state, heard, correct / len(valid), len(train), process)
                 bar.set_postfix(accuracy=f"{correct / len(valid):.1%}", refresh=False)
                 if process.first:
-                    checkpoint.save(out, recipe, data, net, optimiser, state)
+                    checkpoint.save(out, recipe, data, net, optimiser, state, average)
             bar.update()
             if not state.finished and process.sum(torch.tensor(len(caught), device=device)):
                 state.seconds = time.monotonic() - began
                 process.sum(state.sums)
                 if process.first:
-                    checkpoint.save(out, recipe, data, net, optimiser, state)
+                    checkpoint.save(out, recipe, data, net, optimiser, state, average)
                 raise Interrupted(
                     f"stopped after {state.step} of {recipe.steps} steps; the same command goes on "
                     f"from there ({out}).",
@@ -346,24 +356,15 @@ def _step(
 ) -> None:
     """Train on one batch, or on this process' share of it."""
     which = order(len(train), recipe.batch_size, state.step, recipe.seed)
-    window = recipe.architecture.window
-    x, labels = train.batch(
-        which[process.rank :: process.size],
-        round(window * recipe.factor(state.step)),
-        recipe.normalise,
-        process.device,
-    )
-    if x.shape[-1] != window:
-        x = F.interpolate(x.unsqueeze(1), window, mode="linear").squeeze(1)
+    x, labels = _windows(recipe, train, which, step=state.step, process=process)
     for group in optimiser.param_groups:
         group["lr"] = recipe.rate(state.step)
     if recipe.dropout:
-        key = np.random.SeedSequence([recipe.seed, 3, state.step, process.rank])
-        torch.manual_seed(int(key.generate_state(1)[0]))
+        torch.manual_seed(_key(recipe.seed, 3, state.step, process.rank))
     fast.train()
     with _autocast(recipe, process.device):
         scores = fast(x)
-    loss = F.cross_entropy(scores.float(), labels)
+    loss = F.cross_entropy(scores.float(), labels, label_smoothing=recipe.smoothing)
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
@@ -371,6 +372,37 @@ def _step(
     right = (scores.detach().argmax(-1) == labels).sum()
     count = torch.tensor(len(labels), device=process.device)
     state.sums += torch.stack([loss.detach() * count, right, count]).to(state.sums)
+
+
+def _windows(
+    recipe: Recipe, train: Frames, which: NDArray[np.int64], step: int, process: parallel.Process
+) -> tuple[Tensor, Tensor]:
+    """Cut this process' share of a batch, vary and normalise it."""
+    share = slice(process.rank, None, process.size)
+    window, device = recipe.architecture.window, process.device
+    varied = bool(recipe.speed or recipe.response or recipe.noise)
+    last = varied and recipe.normalise == "window"  # windows are normalised as they are heard
+    longest = math.ceil(window * (1 + recipe.speed)) if recipe.speed else window
+    normalise = "none" if last else recipe.normalise
+    x, labels = train.batch(which[share], longest, normalise, device)
+    if recipe.speed:
+        x = augment.played(x, recipe.speeds(step)[share], window)
+    rng = np.random.default_rng([recipe.seed, 5, step])
+    shape = recipe.batch_size, _POINTS
+    if recipe.response:
+        levels = rng.uniform(-recipe.response, recipe.response, shape)
+        x = augment.filtered(x, levels[share])
+    if recipe.noise:
+        levels, ratios = rng.uniform(-20, 20, shape), rng.uniform(5, 25, recipe.batch_size)
+        ratios[rng.uniform(size=recipe.batch_size) >= recipe.noise] = np.inf  # dB: none
+        torch.manual_seed(_key(recipe.seed, 6, step, process.rank))
+        hiss = augment.filtered(torch.randn_like(x), levels[share])
+        x = augment.add_noise(x, hiss, ratios[share])
+    return standardise(x) if last else x, labels
+
+
+def _key(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 def _correct(recipe: Recipe, net: RawWaveformCNN, frames: Frames, process: parallel.Process) -> int:
@@ -421,6 +453,13 @@ def _note(
         state.stale += 1
     over = accuracy >= MEMORISED if recipe.shuffle_labels else state.stale >= recipe.patience
     state.finished = over or state.step == recipe.steps
+
+
+def _averaged(recipe: Recipe, net: RawWaveformCNN) -> AveragedModel | None:
+    """The moving average of the weights, if the recipe has one."""
+    if not recipe.ema:
+        return None
+    return AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
 
 
 def _autocast(recipe: Recipe, device: torch.device) -> torch.autocast:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
+from numpy.typing import NDArray
 
 from relviz._errors import ParameterError
 from relviz.networks import PHONE_CNN, SPEAKER_CNN, Architecture
@@ -71,9 +72,20 @@ class Recipe:
     dropout : float
         Probability, of the hidden layer's units.
     speed : float
-        Each batch is played faster or slower by a factor drawn from 1 - speed to 1 + speed, so that
-        F0, formants and tempo vary more than the speakers do (Ko et al.,
+        Each window is played faster or slower by a factor drawn from 1 - speed to 1 + speed, so
+        that F0, formants and tempo vary more than the speakers do (Ko et al.,
         2015). 0: as recorded.
+    response : float
+        Each window goes through a microphone of its own, whose gains at eight points from 0 to 8
+        kHz are drawn from -response to response dB. 0: as recorded.
+    noise : float
+        Probability that noise is added to a window, at 5 to 25 dB below it, of a spectrum drawn as
+        for `response`, with 20 dB.
+    smoothing : float
+        Of the labels: so much of the probability is spread over all classes (Szegedy et al., 2016).
+    ema : float
+        The weights that validate are an exponential moving average over steps, which keeps so much
+        of itself at each, such as 0.999 (Polyak and Juditsky, 1992). 0: the weights themselves.
     schedule : str
         "cosine" lets the learning rate fall to 0 at the last step; "constant" does not.
     normalise : str
@@ -100,6 +112,10 @@ class Recipe:
     ----------
     Ko et al., "Audio augmentation for speech recognition", Interspeech 2015,
     10.21437/Interspeech.2015-711.
+    Szegedy et al., "Rethinking the Inception architecture for computer vision", CVPR 2016,
+    10.1109/CVPR.2016.308.
+    Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992,
+    10.1137/0330046.
 
     Examples
     --------
@@ -118,6 +134,10 @@ class Recipe:
     weight_decay: float = 0.0
     dropout: float = 0.0
     speed: float = 0.0
+    response: float = 0.0
+    noise: float = 0.0
+    smoothing: float = 0.0
+    ema: float = 0.0
     schedule: Schedule = "cosine"
     normalise: Normalise = "window"
     autocast: Autocast = "auto"
@@ -154,8 +174,13 @@ class Recipe:
                 f"learning_rate is {self.learning_rate} and weight_decay {self.weight_decay}: give "
                 "a rate above 0 and a decay of 0 or more."
             )
-        if not 0 <= self.dropout < 1:
-            raise ParameterError(f"dropout is {self.dropout}: give a probability below 1.")
+        for name in ("dropout", "smoothing", "ema"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ParameterError(f"{name} is {getattr(self, name)}: give 0 or more, below 1.")
+        if not 0 <= self.noise <= 1:
+            raise ParameterError(f"noise is {self.noise}: give a probability, from 0 to 1.")
+        if not 0 <= self.response <= 40:
+            raise ParameterError(f"response is {self.response}: give 0 to 40 dB, such as 10.")
         if not 0 <= self.speed <= 0.5:
             raise ParameterError(f"speed is {self.speed}: give a share from 0 to 0.5, such as 0.1.")
         longest = int(2 * GAP / (1 + self.speed))
@@ -170,11 +195,10 @@ class Recipe:
             return self.learning_rate
         return self.learning_rate * (1 + math.cos(math.pi * step / self.steps)) / 2
 
-    def factor(self, step: int) -> float:
-        """How fast the batch of step `step` is played."""
-        if not self.speed:
-            return 1.0
-        return float(np.random.default_rng([self.seed, 4, step]).uniform(-1, 1)) * self.speed + 1.0
+    def speeds(self, step: int) -> NDArray[np.float64]:
+        """How fast each window of the batch of step `step` is played: (batch_size,)."""
+        draws = np.random.default_rng([self.seed, 4, step]).uniform(-1, 1, self.batch_size)
+        return 1.0 + self.speed * draws
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Recipe:

@@ -23,13 +23,26 @@ from relviz.corpora import Alignment, CorpusError, Source, Utterance, pronunciat
 from relviz.corpora.splits import in_order
 from relviz.training.data import Data, Frames, label_phones, label_speakers, pack
 
-__all__ = ["ACROSS", "HELD_OUT", "SESSION", "WITHIN", "Speech", "phones", "reasons", "speakers"]
+__all__ = [
+    "ACROSS",
+    "FOLDS",
+    "HELD_OUT",
+    "SESSION",
+    "WITHIN",
+    "Speech",
+    "phones",
+    "reasons",
+    "speakers",
+]
 
 Speech = Literal["librispeech", "speechocean762", "timit", "synthetic"]
 """What a study can be done on."""
 
 SESSION = 2
 """Utterances that a session must have for its speaker to be known from it: one is a sample."""
+
+FOLDS = 5
+"""Into how many the speakers of the phone study are divided for cross-validation."""
 
 HELD_OUT = "held-out speakers"
 """The phone study's test."""
@@ -49,6 +62,7 @@ def phones(
     jobs: int = -1,
     progress: bool = False,
     dictionary: Path | str | None = None,
+    fold: int | None = None,
 ) -> Data:
     """Gather labelled frames for the phone study, on speakers that training does not hear.
 
@@ -68,6 +82,9 @@ def phones(
         Show bars.
     dictionary : Path or str, optional
         Words of your own for the alignment, see `relviz.corpora.pronunciations.read`.
+    fold : int, optional
+        Which fifth of the speakers tests, from 0 to 4, for cross-validation: the five together test
+        everybody once. Default, one speaker of nine tests. TIMIT has its lists.
 
     Returns
     -------
@@ -79,7 +96,7 @@ def phones(
     CorpusError
         For what is not there.
     ParameterError
-        For an unknown corpus.
+        For an unknown corpus, and for a fold that there is not.
 
     Notes
     -----
@@ -96,6 +113,8 @@ speechocean762, timit, synthetic.
     skipped: Mapping[str, str] = {}
     classes: tuple[str, ...] = corpora.PHONES
     if corpus == "timit":
+        if fold is not None:
+            raise ParameterError("TIMIT has lists of its own and no folds: leave fold out.")
         lists = ("train", "dev", "core-test")
         (train, source), (valid, _), (test, _) = (_load(corpus, (part,), root) for part in lists)
         rule = "TIMIT's lists: train, 50 speakers of dev, core test"
@@ -107,12 +126,14 @@ speechocean762, timit, synthetic.
         usable = tuple(each for each in everything if each.name in alignments)
         if not usable:
             raise CorpusError(_why_none(skipped))
-        rest, test = corpora.split_speakers(usable)
+        if fold is None:
+            rest, test = corpora.split_speakers(usable)
+            which = "the middle one of nine speakers"
+        else:
+            rest, test = corpora.split_speakers(usable, FOLDS, fold)
+            which = f"fold {fold} of {FOLDS} of the speakers"
         train, valid = corpora.split_speakers(rest)
-        rule = (
-            "the middle one of nine speakers of a part, by number, tests; of nine of the others, "
-            "validates"
-        )
+        rule = f"{which} of a part, by number, tests; the middle one of nine others validates"
     audio = pack((*train, *valid, *test), cache, progress)
     label = {phone: number for number, phone in enumerate(classes)}
 

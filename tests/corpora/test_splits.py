@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from relviz._errors import ParameterError
 from relviz.corpora import (
     CorpusError,
     Utterance,
@@ -28,6 +29,19 @@ def test_speakers_are_held_out_by_number() -> None:
     assert split_speakers([*everyone, *more])[1] == held_out  # whatever parts are added
     with pytest.raises(CorpusError, match=r"^4 speakers are too few to hold out one of every 9: "):
         split_speakers(everyone[:8])
+
+
+@pytest.mark.parametrize("speakers", [5, 7, 24, 26])
+def test_folds_hold_out_every_speaker_once(speakers: int) -> None:
+    everyone = [utterance(str(number)) for number in range(speakers)]
+    everyone += [replace(utterance(name), part="more") for name in ("100", "101")]
+    held_out = [split_speakers(everyone, 5, fold)[1] for fold in range(5)]
+    assert sorted(each.name for some in held_out for each in some) == sorted(
+        each.name for each in everyone
+    )
+    assert held_out[0] == split_speakers(everyone, 5)[1]
+    with pytest.raises(ParameterError, match="fold is 5: give 0 to 4"):
+        split_speakers(everyone, 5, 5)
 
 
 def test_one_utterance_in_ten_of_each_speaker() -> None:

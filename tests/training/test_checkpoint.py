@@ -60,7 +60,13 @@ def same(one, other):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, dict(optimiser="adamw", weight_decay=0.1), dict(optimiser="sgd")]
+    "changes",
+    [
+        {},
+        dict(optimiser="adamw", weight_decay=0.1),
+        dict(optimiser="sgd"),
+        dict(ema=0.9, speed=0.1, response=6.0, noise=0.5, smoothing=0.1),
+    ],
 )
 def test_what_is_taken_up_ends_as_if_never_left(data, tmp_path, monkeypatch, changes):
     recipe = replace(SHORT, **changes)

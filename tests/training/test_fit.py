@@ -17,6 +17,7 @@ import torch
 from relviz.networks import PHONE_CNN, SPEAKER_CNN, build
 from relviz.training import Data, checkpoint, fit, load, parallel, train
 from relviz.training.checkpoint import COLUMNS, State, held_recipe
+from relviz.training.data import order
 from relviz.training.fit import WithDropout, _step, chosen, seconds_per_step
 from relviz.training.score import log_posteriors
 from tests.training.conftest import RECIPE, TINY
@@ -160,6 +161,7 @@ def test_killed_while_a_checkpoint_is_written(uninterrupted, data, tmp_path, mon
 def test_two_processes_are_one(cache, data, tmp_path):
     """Each takes half of every batch: the gradients, so the weights, are those of one process."""
     changes = ["dropout=0.0", "steps=20", "optimiser='sgd'", "learning_rate=0.01"]
+    changes += ["speed=0.1", "response=6.0", "ema=0.5"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     module = ["-m", "tests.training.once"]
     for extra in (changes, [*changes, "batch_size=31"]):
@@ -175,12 +177,13 @@ def test_two_processes_are_one(cache, data, tmp_path):
         else:
             assert "cannot be shared by 2 processes" in done.stderr
     recipe = replace(RECIPE, dropout=0.0, steps=20, optimiser="sgd", learning_rate=0.01)
+    recipe = replace(recipe, speed=0.1, response=6.0, ema=0.5)
     fit(recipe, data, tmp_path / "one")
-    a, b = load(tmp_path / "two4").state_dict(), load(tmp_path / "one").state_dict()
+    a, b = load(tmp_path / "two7").state_dict(), load(tmp_path / "one").state_dict()
     for name in a:
         torch.testing.assert_close(a[name], b[name], atol=1e-6, rtol=1e-4)
-    assert len(rows(tmp_path / "two4")) == len(rows(tmp_path / "one")) == 3
-    for one, two in zip(rows(tmp_path / "one"), rows(tmp_path / "two4"), strict=True):
+    assert len(rows(tmp_path / "two7")) == len(rows(tmp_path / "one")) == 3
+    for one, two in zip(rows(tmp_path / "one"), rows(tmp_path / "two7"), strict=True):
         assert float(one["loss"]) == pytest.approx(float(two["loss"]), rel=1e-4)
         assert one["valid_accuracy"] == two["valid_accuracy"]
 
@@ -220,7 +223,7 @@ def test_snapshots_and_other_recipes(data, tmp_path):
             dict(optimiser="adamw", weight_decay=0.1, normalise="utterance"),
             dict(optimiser="sgd", weight_decay=1e-3, normalise="none", schedule="constant"),
             dict(autocast="on"),
-            dict(speed=0.2),
+            dict(speed=0.2, response=6.0, noise=0.5, smoothing=0.1, ema=0.9),
         )
     ):
         out = tmp_path / str(number)
@@ -235,32 +238,87 @@ def test_snapshots_and_other_recipes(data, tmp_path):
         assert last.keys() == net.state_dict().keys()
 
 
-def test_speed_plays_a_tone_higher_and_lower(data):
-    """The network hears 400 Hz as 400 Hz times the factor of the step."""
-    recipe = replace(RECIPE, speed=0.3, steps=40)
-    heard = []
+class Ear(torch.nn.Module):
+    """Keeps what it hears, and learns nothing."""
 
-    class Ear(torch.nn.Module):
-        def forward(self, x):
-            heard.append(x.detach())
-            return torch.zeros(len(x), 3, requires_grad=True)
+    def __init__(self):
+        super().__init__()
+        self.heard = []
 
-    n = np.arange(len(data.train.audio.samples))
-    tone = np.round(8000 * np.sin(2 * np.pi * 400 / 16000 * n)).astype(np.int16)
-    train = replace(data.train, audio=replace(data.train.audio, samples=tone))
+    def forward(self, x):
+        self.heard.append(x.detach())
+        return torch.zeros(len(x), 3, requires_grad=True)
+
+
+def heard(recipe, data):
+    ear = Ear()
     state = State(0, 0.0, torch.zeros(3), [], {}, -1.0, 0, False)
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     with parallel.process("cpu") as process:
         for _ in range(recipe.steps):
-            _step(recipe, train, Ear(), optimiser, state, process)
-    factors = np.array([recipe.factor(step) for step in range(recipe.steps)])
-    assert factors.min() < 0.8 and factors.max() > 1.2 and abs(factors.mean() - 1) < 0.1
-    for factor, x in zip(factors, heard, strict=True):
-        assert x.shape == (RECIPE.batch_size, TINY.window)
-        crossings = (~(x[:, :-1] > 0) & (x[:, 1:] > 0)).sum(1).float().mean()
-        assert float(crossings) == pytest.approx(400 * factor * TINY.window / 16000, abs=1.0)
-    assert replace(recipe, speed=0.0).factor(3) == 1.0
-    assert recipe.factor(3) != replace(recipe, seed=1).factor(3)
+            _step(recipe, data.train, ear, optimiser, state, process)
+    return torch.stack(ear.heard)
+
+
+def test_speed_plays_a_tone_higher_and_lower(data):
+    """Each window hears 400 Hz as 400 Hz times its factor."""
+    recipe = replace(RECIPE, speed=0.3, steps=4)
+    n = np.arange(len(data.train.audio.samples))
+    tone = np.round(8000 * np.sin(2 * np.pi * 400 / 16000 * n)).astype(np.int16)
+    audio = replace(data.train.audio, samples=tone)
+    x = heard(recipe, replace(data, train=replace(data.train, audio=audio)))
+    speeds = np.stack([recipe.speeds(step) for step in range(recipe.steps)])
+    assert speeds.min() < 0.8 and speeds.max() > 1.2 and abs(speeds.mean() - 1) < 0.1
+    assert x.shape == (recipe.steps, RECIPE.batch_size, TINY.window)
+    crossings = (~(x[..., :-1] > 0) & (x[..., 1:] > 0)).sum(-1)
+    np.testing.assert_allclose(crossings, 400 * speeds * TINY.window / 16000, atol=1.0)
+    assert (replace(recipe, speed=0.0).speeds(3) == 1.0).all()
+    assert (recipe.speeds(3) != replace(recipe, seed=1).speeds(3)).all()
+
+
+@pytest.mark.parametrize("changes", [dict(response=10.0), dict(noise=0.5), dict(speed=0.1)])
+def test_varied_windows_are_normalised_as_they_are_heard(data, changes):
+    recipe = replace(RECIPE, steps=2)
+    plain, x = heard(recipe, data), heard(replace(recipe, **changes), data)
+    torch.testing.assert_close(x.mean(-1), torch.zeros(x.shape[:2]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(x.std(-1, correction=0), torch.ones(x.shape[:2]), atol=1e-3, rtol=0)
+    changed = ((x - plain).abs().amax(-1) > 1e-3).float().mean()
+    assert 0.3 < changed < 0.7 if "noise" in changes else changed > 0.9
+    assert torch.equal(heard(replace(recipe, **changes), data), x)
+    utterance = heard(replace(recipe, normalise="utterance", **changes), data)
+    assert not torch.equal(utterance, x) and utterance.isfinite().all()
+
+
+def test_smoothing_is_that_of_the_labels(data):
+    """The loss of one step against its formula, on a network that answers 0 to all."""
+    losses = []
+    for smoothing in (0.0, 0.3):
+        recipe = replace(RECIPE, steps=1, smoothing=smoothing)
+        state = State(0, 0.0, torch.zeros(3), [], {}, -1.0, 0, False)
+        net = build(TINY, 3, seed=0)
+        with parallel.process("cpu") as process:
+            optimiser = torch.optim.SGD(net.parameters(), lr=1e-9)
+            _step(recipe, data.train, net, optimiser, state, process)
+        losses.append(float(state.sums[0] / state.sums[2]))
+    which = order(len(data.train), RECIPE.batch_size, 0, RECIPE.seed)
+    x, labels = data.train.batch(which, TINY.window, "window")
+    rows = build(TINY, 3, seed=0)(x).log_softmax(-1).detach()
+    right = float(-rows[torch.arange(len(rows)), labels].mean())
+    assert losses[0] == pytest.approx(right, rel=1e-5)
+    assert losses[1] == pytest.approx(0.7 * right - 0.3 * float(rows.mean()), rel=1e-5)
+
+
+def test_the_moving_average_is_that_of_the_weights(data, tmp_path):
+    steps = (1, 2, 3)
+    recipe = replace(RECIPE, steps=3, validate_every=3, schedule="constant")
+    fit(recipe, data, tmp_path / "plain", snapshots=steps)
+    net = fit(replace(recipe, ema=0.75), data, tmp_path / "mean")
+    one, two, three = (
+        load(tmp_path / "plain" / f"step-{step:06d}.safetensors").state_dict() for step in steps
+    )
+    for name, value in net.state_dict().items():
+        mean = 0.75 * (0.75 * one[name] + 0.25 * two[name]) + 0.25 * three[name]
+        torch.testing.assert_close(value, mean, atol=1e-6, rtol=1e-4)
 
 
 def test_seconds_per_step_leaves_nothing_behind(data):

@@ -19,7 +19,11 @@ def test_refusals():
     for changes, words in (
         (dict(optimiser="magic"), "optimiser 'magic' is unknown: use one of adam, adamw, sgd"),
         (dict(steps=0), "steps is 0: give 1 or more"),
-        (dict(dropout=1.0), "dropout is 1.0"),
+        (dict(dropout=1.0), "dropout is 1.0: give 0 or more, below 1"),
+        (dict(ema=1.0), "ema is 1.0: give 0 or more, below 1"),
+        (dict(smoothing=-0.1), "smoothing is -0.1: give 0 or more, below 1"),
+        (dict(noise=1.5), "noise is 1.5: give a probability"),
+        (dict(response=50.0), "response is 50.0: give 0 to 40 dB"),
         (dict(speed=0.6), "speed is 0.6: give a share from 0 to 0.5"),
         (dict(architecture=replace(TINY, window=15000), speed=0.1), "give at most 14545"),
         (dict(learning_rate=0.0), "a rate above 0"),

@@ -27,7 +27,9 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.setattr(sets.corpora, "spoken", lambda: spoken(voices * 1, texts))
     # six voices are too few for one of nine to be held out twice
     split = sets.corpora.split_speakers
-    monkeypatch.setattr(sets.corpora, "split_speakers", lambda them: split(them, every=3))
+    monkeypatch.setattr(
+        sets.corpora, "split_speakers", lambda them, every=3, fold=0: split(them, every, fold)
+    )
 
 
 def names(data, frames):
@@ -48,6 +50,17 @@ def test_phones_hear_no_test_speaker(alone, tmp_path):
     json.dumps(data.about)
     name = min(groups[0])
     assert data.classes[data.references[name][0]] == "SIL"
+
+
+def test_the_folds_of_phones_test_everybody_once(alone, tmp_path):
+    data = [sets.phones("synthetic", cache=tmp_path, fold=fold) for fold in range(sets.FOLDS)]
+    tested = [speaker for each in data for speaker in each.about["test"]["speakers"]]
+    assert len(tested) == len(set(tested)) == 6
+    assert data[3].about["rule"].startswith("fold 3 of 5 of the speakers of a part")
+    with pytest.raises(ParameterError, match="fold is 5: give 0 to 4"):
+        sets.phones("synthetic", cache=tmp_path, fold=5)
+    with pytest.raises(ParameterError, match="TIMIT has lists of its own and no folds"):
+        sets.phones("timit", fold=0)
 
 
 def test_speakers_are_known_and_utterances_are_new(alone, tmp_path):
