@@ -27,6 +27,7 @@ PAGES = (
     ["evaluate"],
     ["evaluate", "vowels"],
     ["evaluate", "hand"],
+    ["evaluate", "phones"],
     ["evaluate", "speakers"],
     ["train"],
     ["train", "phones"],
@@ -411,6 +412,29 @@ def test_a_path_that_cannot_be_printed_is_shown_as_it_is(monkeypatch, tmp_path, 
     monkeypatch.setattr(data.registry, "fetch", lambda *_, **__: place)
     assert cli.main(["data", "fetch", "aev"]) == 0
     assert capsys.readouterr().out.splitlines()[0] == f"aev is in {tmp_path}/caf\\udce9\\x1b[2J"
+
+
+@pytest.mark.slow
+def test_phone_networks_are_scored_on_whom_they_never_heard(monkeypatch, tmp_path, capsys):
+    monkeypatch.delenv("RELVIZ_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    few = ["--steps", "1", "--batch-size", "8", "--device", "cpu", "--corpus", "synthetic"]
+    networks = []
+    for fold in "02":
+        run = tmp_path / fold
+        assert cli.main(["train", "phones", *few, "--fold", fold, "--out", str(run)]) == 0
+        networks += ["--network", str(run)]
+    capsys.readouterr()
+    table = tmp_path / "speakers.csv"
+    line = ["evaluate", "phones", *networks, "--corpus", "synthetic", "-o", str(table)]
+    assert cli.main(line) == 0
+    printed = capsys.readouterr()
+    assert "all in turn" in printed.out and "lowest" in printed.out
+    assert "Not scored against labels by hand: TIMIT's sample is not here" in printed.err
+    found = pd.read_csv(table)
+    assert len(found) == found["speaker"].nunique() == 4  # of 12 voices
+    assert cli.main(["train", "phones", *few, "--fold", "7", "--out", "x"]) == 2
+    assert 'Invalid value "7" for --fold' in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -70,6 +70,15 @@ networks, the plain gradient). Cells read: mean accuracy in percent
 [95 % interval over talkers] (lowest-highest over seeds).
 """
 
+_EVALUATE_PHONES = """\
+Phone networks on speakers whom their training did not hear.
+
+Frame accuracy and phone error rate of every such speaker, then their means
+[95 % interval over speakers], lowest and highest. Networks that left different
+speakers out, as those of relviz train phones --fold do, are also taken
+together: all speakers in turn, each by the networks that did not hear them.
+"""
+
 _EVALUATE_SPEAKERS = """\
 Is it the voice that a speaker network tells, or how it was recorded?
 
@@ -88,6 +97,8 @@ Examples:
   relviz evaluate vowels --network runs/a --network runs/b --full
                                             two runs of yours, vowel by vowel
   relviz evaluate vowels --talkers 10 --seeds 1 -o quick.parquet
+  relviz evaluate phones --network runs/fold-0 --network runs/fold-1
+                                            two folds of yours
   relviz evaluate speakers -o answers.csv   every answer, with its margin
   relviz evaluate hand --network runs/a     a run of yours, by hand labels
 """
@@ -267,6 +278,7 @@ def _build() -> App:
     evaluate = group("evaluate", _EVALUATE, _EVALUATE_EXAMPLES)
     evaluate.command("relviz.cli.evaluate:vowels", help=_EVALUATE_VOWELS)
     evaluate.command("relviz.cli.evaluate:hand", help=_EVALUATE_HAND)
+    evaluate.command("relviz.cli.evaluate:phones", help=_EVALUATE_PHONES)
     evaluate.command("relviz.cli.evaluate:speakers", help=_EVALUATE_SPEAKERS)
     train = group("train", _TRAIN, _TRAIN_EXAMPLES.format(study="phones"))
     for study, about in (("phones", _TRAIN_PHONES), ("speakers", _TRAIN_SPEAKERS)):

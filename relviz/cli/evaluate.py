@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from relviz.attributions import Method
+    from relviz.training import sets
 
-__all__ = ["hand", "vowels"]
+__all__ = ["hand", "phones", "speakers", "vowels"]
 
 
 def vowels(
@@ -156,6 +157,73 @@ def hand(
     for path, table in ((output, right), (boundaries, late)):
         if path:
             _write(table.round(4), path)
+
+
+def phones(
+    *,
+    network: Annotated[
+        list[str] | None,
+        Parameter(metavar="NAME", show_default="the shipped ones and a control"),
+    ] = None,
+    corpus: Annotated[str, Parameter(metavar="CORPUS")] = "librispeech",
+    part: Annotated[
+        tuple[str, ...], Parameter(metavar="PART", show_default="all with transcripts")
+    ] = (),
+    root: Folder | None = None,
+    cache: Annotated[Folder | None, Parameter(show_default="user's cache")] = None,
+    output: Annotated[File | None, Parameter(alias="-o")] = None,
+    jobs: Annotated[int, Parameter(metavar="N", show_default="-1, all cores")] = -1,
+) -> None:
+    """Print how phone networks do on speakers whom they never heard.
+
+    Parameters
+    ----------
+    network
+        A trained phone network, may be repeated: phones-0, phones-shuffled-0, a run's folder.
+    corpus
+        What it was trained on.
+    part
+        Part of LibriSpeech, may be repeated.
+    root
+        Where the corpus is.
+    cache
+        Where audio is packed.
+    output
+        Write the scores of every speaker to FILE, .csv or .parquet.
+    jobs
+        Worker processes for the alignment.
+    """
+    require("pandas")
+    from relviz import corpora, pretrained
+    from relviz.studies import hand
+    from relviz.studies import unheard as study
+
+    if output:
+        _writable(output)
+    names = network or [*pretrained.SEEDS["phones"], pretrained.SEEDS["phones-shuffled"][0]]
+    networks = {name: pretrained.load(name) for name in map(at_home, names)}
+    speech = cast("sets.Speech", corpus)
+    table = study.by_speaker(networks, speech, part or None, root, cache, jobs, progress=True)
+    print("Frames whose phone is right, and phone errors, in percent:", end="\n\n")
+    shown = table.assign(accuracy=100 * table["accuracy"], error=100 * table["error"])
+    print(shown.to_string(index=False, float_format="{:.1f}".format))
+    found = study.over_speakers(table)
+    for column in ("mean", "lowest", "highest"):
+        found[column] = [f"{each:.1%}" for each in found[column]]
+    print("\nMeans over speakers, with 95 % intervals:", end="\n\n")
+    print(found.to_string(index=False))
+    if output:
+        _write(table.round(4), output)
+    try:
+        right = hand.frames(networks, None, jobs, cache, progress=True)
+    except corpora.CorpusError as missing:
+        print(printable(f"Not scored against labels by hand: {missing}"), file=sys.stderr)
+        return
+    right = right[right["phones"] == "all"]
+    print("\nFrames whose phone is the one by hand, TIMIT's sample:", end="\n\n")
+    for column in ("accuracy", "low", "high"):
+        right[column] = [f"{each:.1%}" for each in right[column]]
+    print(right.drop(columns="phones").to_string(index=False))
 
 
 def speakers(

@@ -63,6 +63,7 @@ def phones(
     progress: bool = False,
     dictionary: Path | str | None = None,
     fold: int | None = None,
+    division: Mapping[str, Any] | None = None,
 ) -> Data:
     """Gather labelled frames for the phone study, on speakers that training does not hear.
 
@@ -85,6 +86,9 @@ def phones(
     fold : int, optional
         Which fifth of the speakers tests, from 0 to 4, for cross-validation: the five together test
         everybody once. Default, one speaker of nine tests. TIMIT has its lists.
+    division : mapping of str, optional
+        In the place of a rule, `relviz.pretrained.Metadata.about` of a network: who trained and
+        validated there does so here, and all others test.
 
     Returns
     -------
@@ -96,7 +100,8 @@ def phones(
     CorpusError
         For what is not there.
     ParameterError
-        For an unknown corpus, and for a fold that there is not.
+        For an unknown corpus, for a fold that there is not, and for a division that does not say
+        who trained.
 
     Notes
     -----
@@ -118,7 +123,8 @@ speechocean762, timit, synthetic.
         lists = ("train", "dev", "core-test")
         (train, source), (valid, _), (test, _) = (_load(corpus, (part,), root) for part in lists)
         rule = "TIMIT's lists: train, 50 speakers of dev, core test"
-        alignments = {each.name: timit.alignment(each) for each in (*train, *valid, *test)}
+        usable = (*train, *valid, *test)
+        alignments = {each.name: timit.alignment(each) for each in usable}
         classes = timit.PHONES_39
     else:
         everything, source = _load(corpus, parts, root)
@@ -126,15 +132,12 @@ speechocean762, timit, synthetic.
         usable = tuple(each for each in everything if each.name in alignments)
         if not usable:
             raise CorpusError(_why_none(skipped))
-        if fold is None:
-            rest, test = corpora.split_speakers(usable)
-            which = "the middle one of nine speakers"
+        if division is not None:
+            train, valid, test = _as_before(usable, division)
+            rule = "as before: who neither trained nor validated tests"
         else:
-            rest, test = corpora.split_speakers(usable, FOLDS, fold)
-            which = f"fold {fold} of {FOLDS} of the speakers"
-        train, valid = corpora.split_speakers(rest)
-        rule = f"{which} of a part, by number, tests; the middle one of nine others validates"
-    audio = pack((*train, *valid, *test), cache, progress)
+            train, valid, test, rule = _by_rule(usable, fold)
+    audio = pack(usable, cache, progress)  # once for all divisions
     label = {phone: number for number, phone in enumerate(classes)}
 
     def frames(utterances: Iterable[Utterance]) -> Frames:
@@ -152,6 +155,43 @@ speechocean762, timit, synthetic.
         {each.name: each.speaker for each in (*train, *valid, *test)},
         _about((source,), rule, skipped, train=train, valid=valid, test=test),
     )
+
+
+def _by_rule(
+    utterances: Sequence[Utterance], fold: int | None
+) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...], tuple[Utterance, ...], str]:
+    if fold is None:
+        rest, test = corpora.split_speakers(utterances)
+        which = "the middle one of nine speakers"
+    else:
+        rest, test = corpora.split_speakers(utterances, FOLDS, fold)
+        which = f"fold {fold} of {FOLDS} of the speakers"
+    train, valid = corpora.split_speakers(rest)
+    rule = f"{which} of a part, by number, tests; the middle one of nine others validates"
+    return train, valid, test, rule
+
+
+def _as_before(
+    utterances: Sequence[Utterance], division: Mapping[str, Any]
+) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...], tuple[Utterance, ...]]:
+    groups: dict[str, tuple[Utterance, ...]] = {}
+    for name in ("train", "valid"):
+        who = division.get(name)
+        if not isinstance(who, Mapping) or not who.get("speakers"):
+            raise ParameterError(
+                f"the division does not say which speakers are its {name!r}: take that of a "
+                "network which `relviz train` wrote."
+            )
+        groups[name] = tuple(each for each in utterances if each.speaker in who["speakers"])
+        if not groups[name]:
+            raise CorpusError(
+                f"None of the speakers of the division's {name!r} is here: load their corpus."
+            )
+    known = {each.speaker for some in groups.values() for each in some}
+    others = tuple(each for each in utterances if each.speaker not in known)
+    if not others:
+        raise CorpusError("Training has heard all speakers that are here: load others.")
+    return groups["train"], groups["valid"], others
 
 
 def speakers(
