@@ -46,7 +46,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=10)
     repeats = parser.parse_args().repeats
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; windows a second")
-    for name, architecture, classes in (("phones", PHONE_CNN, 40), ("speakers", SPEAKER_CNN, 36)):
+    for name, architecture, classes in (("phones", PHONE_CNN, 40), ("speakers", SPEAKER_CNN, 164)):
         variants = list(itertools.product((False, True), (False, True)))
         runs = [steps(architecture, classes, fast, bf16) for fast, bf16 in variants]
         for run in runs:

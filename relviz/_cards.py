@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -160,6 +161,13 @@ def _about(value: Any, name: str) -> None:
                 _whole(count, f"{at}.{_named(why)}", 0)
         elif key in ("recordings", "rule", "command", "credit"):
             _text(each, at)
+        elif key == "corpora" or (key == "parts" and each is not None):
+            _texts(each, at)
+            for part in each:  # they become folders' names
+                if not re.fullmatch(r"[A-Za-z0-9_-]+", part):
+                    raise CardError(f"{at} has {_named(part)!r}, which is no name")
+        elif key == "every" and each is not None:
+            _whole(each, at, 2)
 
 
 def _scores(value: Any, name: str) -> None:

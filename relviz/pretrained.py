@@ -38,7 +38,8 @@ WEIGHTS = Path(__file__).parent / "weights"
 SEEDS: Mapping[str, tuple[str, ...]] = {
     "phones": ("phones-0", "phones-1", "phones-2"),
     "phones-shuffled": ("phones-shuffled-0", "phones-shuffled-1", "phones-shuffled-2"),
-    "speakers": ("speakers-0",),
+    "speakers": ("speakers-0", "speakers-1", "speakers-2"),
+    "speakers-shuffled": ("speakers-shuffled-0",),
 }
 """The shipped networks: what each learnt -> its training seeds; the first goes by that name too."""
 
@@ -109,9 +110,10 @@ def load(network: str | Path = "phones") -> TrainedCNN:
     Parameters
     ----------
     network : str or Path
-        "phones" or "speakers"; one training seed of them, such as "phones-1"; the control
-        "phones-shuffled", which learnt permuted labels by heart; or a path, to a .safetensors file
-        or to the folder of a run of `relviz train`. No code is loaded from any of them.
+        "phones" or "speakers"; one training seed of them, such as "phones-1"; a control,
+        "phones-shuffled" or "speakers-shuffled", which learnt permuted labels by heart; or a path,
+        to a .safetensors file or to the folder of a run of `relviz train`. No code is loaded from
+        any of them.
 
     Returns
     -------
@@ -249,7 +251,7 @@ def card(network: str | Path = "phones") -> str:
     net = load(path)
     metadata = net.metadata
     shuffled = bool(metadata.recipe.get("shuffle_labels"))
-    texts = _TEXTS["shuffled" if shuffled else metadata.study]
+    texts = _TEXTS[f"{metadata.study}-shuffled" if shuffled else metadata.study]
     parameters = f"{sum(each.numel() for each in net.parameters()):,}".replace(",", " ")
     rows = {
         "Load": code(f"relviz.load({str(network)!r})"),
@@ -281,7 +283,7 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "alignment, whose boundaries are off by some 10 ms, so the scores are agreement with an "
         "aligner. A few hours of speech from a couple of dozen speakers: no speech recogniser.",
     },
-    "shuffled": {
+    "phones-shuffled": {
         "what": "The control to Table 1's phone network, which learnt labels by heart that had "
         "been permuted among the frames.",
         "use": "Only as a control: what it shows is not knowledge of phones.",
@@ -292,8 +294,16 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "what": "Table 1's speaker network: who speaks these 500 ms of speech.",
         "use": "Teaching, and research into what such networks listen to.",
         "limits": "It knows its speakers from one session each, so room and microphone may be what "
-        "it tells apart; compare the two scores. No use for identifying people: it knows only the "
-        "readers it was trained on, and names one of them for any voice.",
+        "it tells apart: compare the scores within and across sessions, and those of `relviz "
+        "evaluate speakers` through another channel. No use for identifying people: it knows only "
+        "the readers it was trained on, and names one of them for any voice.",
+    },
+    "speakers-shuffled": {
+        "what": "The control to Table 1's speaker network, which learnt labels by heart that had "
+        "been permuted among the frames.",
+        "use": "Only as a control: what it shows is not knowledge of voices.",
+        "limits": "It tells speakers apart hardly better than guessing: compare its scores with "
+        "those of `speakers`.",
     },
 }
 

@@ -248,6 +248,7 @@ def test_trained_networks_stand_beside_controls_of_their_own_shape(monkeypatch, 
     assert searched == [(75.0, 500.0), (60.0, 300.0)]
     assert seen["untrained, GBP, hop 97"][0].net.architecture == SPEAKER_CNN
     assert "phones-shuffled, GBP, hop 97" not in seen
+    assert len(seen["speakers-shuffled, GBP, hop 97"]) == 1
     capsys.readouterr()
     assert "'lime' is unknown: use one of guided" in refused(
         [*few, "phones", "--method", "lime"], capsys
@@ -444,17 +445,20 @@ def test_a_speaker_network_is_asked_again_through_other_channels(monkeypatch, tm
     chosen = ["--corpus", "synthetic", "--one-each"]
     few = ["--steps", "2", "--batch-size", "8", "--device", "cpu", "--out", str(tmp_path / "run")]
     assert cli.main(["train", "speakers", *chosen, *few]) == 0
-    table = tmp_path / "answers.csv"
-    asked = ["evaluate", "speakers", "--network", str(tmp_path / "run"), "-o", str(table)]
+    table, every = tmp_path / "table.csv", tmp_path / "answers.csv"
+    asked = ["evaluate", "speakers", "--network", str(tmp_path / "run")]
     capsys.readouterr()
-    assert cli.main([*asked, *chosen]) == 0
+    assert cli.main([*asked, "-o", str(table), "--answers", str(every)]) == 0
     printed = capsys.readouterr().out
     for words in ("as recorded", "one spectrum", "telephone", "untrained", "within the sex"):
         assert words in printed
-    answers = pd.read_csv(table)
+    assert pd.read_csv(table)["right_low"].between(0, 1).all()
+    answers = pd.read_csv(every)
     assert len(answers) == 12 * 3 * 2 and answers["speaker"].nunique() == 12
     several = ["--corpus", "synthetic", "--corpus", "timit", "--out", str(tmp_path / "no")]
     assert refused(["train", "phones", *several], capsys) == (
         "relviz: phones are learnt from one corpus, not synthetic, timit: name one.\n"
     )
-    assert "corpus 'radio' is unknown: use one of" in refused([*asked, "--corpus", "radio"], capsys)
+    assert "does not say which corpora it learnt from" in refused(
+        ["evaluate", "speakers", "--network", "phones"], capsys
+    )

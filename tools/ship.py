@@ -9,6 +9,7 @@ import json
 from dataclasses import fields, replace
 from pathlib import Path
 
+from relviz.corpora import registry
 from relviz.pretrained import WEIGHTS, TrainedCNN, load
 from relviz.training import STANDARD, sets, weights
 from relviz.training.data import Data
@@ -19,17 +20,30 @@ RECORDINGS = {
     "train-clean-100 (68 utterances).",
     "speakers": "LibriSpeech: mini LibriSpeech's train-clean-5 (24 speakers), speakers 26 and 27 "
     "of train-clean-100, ten speakers of test-other with ten utterances each, and 15 utterances of "
-    "train-clean-100 for the test across sessions.",
+    "train-clean-100 for the test across sessions. speechocean762: six utterances of each of its "
+    "128 adults.",
 }
+
+CORPORA: dict[str, tuple[sets.Speech, ...]] = {
+    "phones": ("librispeech",),
+    "speakers": ("librispeech", "speechocean762"),
+}
+"""What the shipped networks of a study are trained and scored on."""
+
+PARTS = ("train-clean-5", "train-clean-100")
+"""Of LibriSpeech, for phones: those that have transcripts."""
 
 
 def command(net: TrainedCNN) -> str:
     """Write down the command that trains this network: what differs from the standard recipe."""
     study, recipe = net.metadata.study, net.metadata.recipe
     words = [f"relviz train {study}"]
-    words += [f"--part {part}" for part in parts(study) or ()]
+    if study == "phones":
+        words += [f"--part {part}" for part in PARTS]
+    else:
+        words += [*(f"--corpus {corpus}" for corpus in CORPORA[study]), "--one-each"]
     for field in fields(STANDARD[study]):
-        value = recipe[field.name]
+        value = recipe.get(field.name, field.default)
         if field.name in ("study", "architecture") or value == getattr(STANDARD[study], field.name):
             continue
         option = "--" + field.name.replace("_", "-")
@@ -37,16 +51,17 @@ def command(net: TrainedCNN) -> str:
     return " ".join([*words, "--out RUN"])
 
 
-def parts(study: str) -> tuple[str, ...] | None:
-    """Name the parts of LibriSpeech that a study's shipped networks are trained on; None, all."""
-    return ("train-clean-5", "train-clean-100") if study == "phones" else None
-
-
 def data(study: str) -> Data:
     """Gather what the shipped networks of a study were trained and are scored on."""
     if study == "phones":
-        return sets.phones(parts=parts(study), progress=True)
-    return sets.speakers(parts=parts(study), progress=True)
+        return sets.phones(parts=PARTS, progress=True)
+    return sets.speakers(CORPORA[study], progress=True, every=None)
+
+
+def credit(study: str) -> str:
+    """Name whom the recordings are owed to, as the registry has it."""
+    names = ("mini-librispeech" if each == "librispeech" else each for each in CORPORA[study])
+    return ", and on ".join(registry.CORPORA[name].credit for name in names)
 
 
 def main() -> None:
@@ -68,9 +83,10 @@ def main() -> None:
             net.metadata,
             scores=scores,
             about={
-                **net.metadata.about,
+                **held[study].about,
                 "recordings": RECORDINGS[study],
                 "command": command(net),
+                "credit": credit(study),
             },
         )
         weights.save(net.half(), metadata, WEIGHTS / f"{name}.safetensors")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
@@ -45,8 +45,8 @@ def vowels(
     Parameters
     ----------
     network
-        A trained network above its controls, may be repeated: phones (three training seeds, beside
-        three of the shuffled-label control), speakers, or a run's folder.
+        A trained network above its controls, may be repeated: phones or speakers (three training
+        seeds, beside those of the shuffled-label control), or a run's folder.
     method
         How relevance is found, may be repeated: guided, gradient, deconvnet, "input x gradient",
         "integrated gradients", smoothgrad, "guided smoothgrad", occlusion, gradcam or lrp.
@@ -79,8 +79,8 @@ def vowels(
             trained[name] = pretrained.replicates(name)
         else:
             trained[name] = (pretrained.load(name),)
-        if name == "phones":
-            trained["phones-shuffled"] = pretrained.replicates("phones-shuffled")
+        if (control := f"{name}-shuffled") in pretrained.SEEDS:
+            trained[control] = pretrained.replicates(control)
     shapes = {(net.architecture, len(net.metadata.classes)) for n in trained.values() for net in n}
     if len(shapes) > 1:
         raise ParameterError(
@@ -214,8 +214,13 @@ def phones(
     print(found.to_string(index=False))
     if output:
         _write(table.round(4), output)
+    # the 39 of those that learnt from TIMIT are others
+    phones = set(corpora.PHONES)
+    common = {name: net for name, net in networks.items() if set(net.metadata.classes) == phones}
+    if not common:
+        return
     try:
-        right = hand.frames(networks, None, jobs, cache, progress=True)
+        right = hand.frames(common, None, jobs, cache, progress=True)
     except corpora.CorpusError as missing:
         print(printable(f"Not scored against labels by hand: {missing}"), file=sys.stderr)
         return
@@ -228,31 +233,29 @@ def phones(
 
 def speakers(
     *,
-    network: Annotated[list[str] | None, Parameter(metavar="NAME", show_default="speakers")] = None,
-    corpus: Annotated[tuple[str, ...], Parameter(metavar="CORPUS", show_default="librispeech")] = (
-        "librispeech",
-    ),
-    one_each: bool = False,
+    network: Annotated[
+        list[str] | None,
+        Parameter(metavar="NAME", show_default="the shipped ones and a control"),
+    ] = None,
     root: Folder | None = None,
     cache: Annotated[Folder | None, Parameter(show_default="user's cache")] = None,
     output: Annotated[File | None, Parameter(alias="-o")] = None,
+    answers: File | None = None,
 ) -> None:
     """Print whether a speaker network tells voices, or how they were recorded.
 
     Parameters
     ----------
     network
-        A trained speaker network, may be repeated: speakers, a run's folder.
-    corpus
-        What it was trained on, may be repeated, as for `relviz train speakers`.
-    one_each
-        One utterance of each speaker tests, as for `relviz train speakers`.
+        A trained speaker network, may be repeated: speakers-0, a run's folder.
     root
-        Where the corpus is.
+        Where the corpus is, or the folder that holds all corpora it was trained on.
     cache
         Where audio is packed.
     output
-        Write the answer to each utterance to FILE, .csv or .parquet.
+        Write the table to FILE, .csv or .parquet.
+    answers
+        Write the answer to each utterance to FILE.
     """
     require("pandas")
     from relviz import pretrained
@@ -260,23 +263,25 @@ def speakers(
     from relviz.studies import speakers as study
     from relviz.training import sets
 
-    if output:
-        _writable(output)
-    networks = {name: pretrained.load(name) for name in map(at_home, network or ["speakers"])}
-    names = cast("tuple[sets.Speech, ...]", corpus)
-    data = sets.speakers(names, None, root, cache, True, None if one_each else 10)
+    for path in (output, answers):
+        if path:
+            _writable(path)
+    names = network or [*pretrained.SEEDS["speakers"], *pretrained.SEEDS["speakers-shuffled"]]
+    networks: dict[str, Any] = {name: pretrained.load(name) for name in map(at_home, names)}
+    first = next(iter(networks.values()))
+    data = sets.speakers_of(first.metadata.about, root, cache, progress=True)
     print(printable(data.about["recordings"]), file=sys.stderr)
-    untrained = {
-        f"{name}, untrained": build(net.architecture, len(data.classes), seed=0)
-        for name, net in networks.items()
-    }
-    answers = study.voices(networks | untrained, data, progress=True)
-    table = study.summary(answers, data)
-    for column in table.columns[table.columns.str.fullmatch("right|within the .*")]:
-        table[column] = [f"{each:.1%}" if each else "" for each in table[column]]
-    print(table.to_string(index=False, na_rep="", float_format="{:.1%}".format))
+    networks["untrained"] = build(first.architecture, len(data.classes), seed=0)
+    found = study.voices(networks, data, progress=True)
+    table = study.summary(found, data)
+    shown = table.copy()
+    for column in shown.columns[shown.columns.str.fullmatch("right|within the .*")]:
+        shown[column] = [f"{each:.1%}" if each else "" for each in shown[column]]
+    print(shown.to_string(index=False, na_rep="", float_format="{:.1%}".format))
     if output:
-        _write(answers, output)
+        _write(study.flat(table).round(4), output)
+    if answers:
+        _write(found, answers)
 
 
 def _writable(path: Path) -> None:

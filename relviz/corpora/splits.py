@@ -76,7 +76,7 @@ def split_speakers(
 
 
 def split_utterances(
-    utterances: Iterable[Utterance], every: int = 10
+    utterances: Iterable[Utterance], every: int | None = 10
 ) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:
     """Divide each speaker's utterances: (kept, held out), for a study that knows its speakers.
 
@@ -87,8 +87,8 @@ def split_utterances(
     ----------
     utterances : iterable of Utterance
         Of one corpus.
-    every : int
-        Of so many utterances one is held out.
+    every : int, optional
+        Of so many utterances one is held out; None, one of all, as in the paper.
 
     Returns
     -------
@@ -104,6 +104,10 @@ def split_utterances(
     -----
     Used in chapter 7 of the book, speaker identification.
 
+    References
+    ----------
+    Muckenhirn et al. (2019), section 4.1, for one utterance of each speaker.
+
     Examples
     --------
     >>> four = [Utterance(f"1-0-{n}", "1", "0") for n in range(4)]
@@ -117,11 +121,12 @@ def split_utterances(
         speakers.setdefault(utterance.speaker, []).append(utterance.name)
     held_out: set[str] = set()
     for speaker, names in speakers.items():
-        chosen = sorted(names, key=in_order)[every // 2 :: every]
-        if not chosen:
+        of = every or len(names)
+        chosen = sorted(names, key=in_order)[of // 2 :: of]
+        if not chosen or len(chosen) == len(names):
             raise CorpusError(
-                f"Speaker {speaker} has {len(names)} utterances, too few to hold out one of every "
-                f"{every}: leave this speaker out."
+                f"Speaker {speaker} has {len(names)} utterances, too few to hold out one of "
+                f"{f'every {every}' if every else 'all'}: leave this speaker out."
             )
         held_out.update(chosen)
     return (

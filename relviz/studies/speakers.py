@@ -31,6 +31,7 @@ from relviz.training.sets import ACROSS, SESSION, WITHIN
 __all__ = [
     "changes",
     "f0_agreement",
+    "flat",
     "identify",
     "middle",
     "mistakes",
@@ -46,8 +47,8 @@ _EVERY = 5
 def panel(utterances: Iterable[Utterance], known: Iterable[str] | None = None) -> list[Utterance]:
     """Choose one utterance of each speaker, out of those that no training has heard.
 
-    The rule is that of `relviz.training.sets.speakers`: of sessions with at least two utterances,
-    the utterances that `relviz.corpora.split_utterances` holds out; each speaker's first is taken.
+    The rule is that of `relviz.training.sets.speakers` with ``every=None``: of sessions with at
+    least two utterances, the one that `relviz.corpora.split_utterances` holds out of all.
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ def panel(utterances: Iterable[Utterance], known: Iterable[str] | None = None) -
     --------
     >>> corpus = [Utterance(f"7-1-{i:04}", "7", "1") for i in range(30)]
     >>> [each.name for each in panel(corpus)]
-    ['7-1-0005']
+    ['7-1-0015']
     """
     everything = tuple(utterances)
     wanted = {each.speaker for each in everything} if known is None else set(known)
@@ -86,11 +87,8 @@ def panel(utterances: Iterable[Utterance], known: Iterable[str] | None = None) -
     ]
     if not kept:
         raise CorpusError("None of these speakers is in the corpus: load the parts they are in.")
-    _, held_out = corpora.split_utterances(kept)
-    chosen: dict[str, Utterance] = {}
-    for each in held_out:
-        chosen.setdefault(each.speaker, each)
-    return list(chosen.values())
+    _, held_out = corpora.split_utterances(kept, every=None)
+    return list(held_out)
 
 
 def middle(wave: NDArray, seconds: float) -> NDArray:
@@ -420,7 +418,7 @@ def summary(answers: pd.DataFrame, data: Data) -> pd.DataFrame:
         One row a network, test and change: ``right``, an `relviz.statistics.Interval` (Wilson's,
         over utterances), ``utterances``, ``mistakes``, and by sex, and by corpus where there are
         several, what `mistakes` says: ``within the sex`` and ``by chance (sex)``. Where there are
-        several corpora each test comes for each corpus, too.
+        several corpora each test comes for each corpus, too, unless all of it is of one.
 
     Examples
     --------
@@ -440,7 +438,7 @@ def summary(answers: pd.DataFrame, data: Data) -> pd.DataFrame:
         parts = {test: some}
         for each in dict.fromkeys(corpus.values()):
             mine = some[some["speaker"].map(corpus) == each]
-            parts |= {f"{test}, {each}": mine} if len(mine) else {}
+            parts |= {f"{test}, {each}": mine} if 0 < len(mine) < len(some) else {}
         for part, asked in parts.items():
             for how, found in asked.groupby("recordings", sort=False):
                 right = statistics.wilson(float(found["right"].mean()), len(found))
@@ -452,3 +450,33 @@ def summary(answers: pd.DataFrame, data: Data) -> pd.DataFrame:
                     row[f"by chance ({group})"] = missed["chance"]
                 rows.append(row)
     return pd.DataFrame(rows)
+
+
+def flat(table: pd.DataFrame) -> pd.DataFrame:
+    """Write a table's intervals as columns: ``right``, ``right_low`` and ``right_high``.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `summary`.
+
+    Returns
+    -------
+    DataFrame
+        Of numbers and texts alone, for a file; NaN where there is no interval.
+
+    Examples
+    --------
+    >>> from relviz.statistics import Interval
+    >>> flat(pd.DataFrame({"right": [Interval(0.5, 0.25, 0.75)], "utterances": [8]}))
+       right  right_low  right_high  utterances
+    0    0.5       0.25        0.75           8
+    """
+    columns: dict[str, Iterable[object]] = {}
+    for name, values in table.items():
+        if name == "right" or str(name).startswith("within the"):
+            for end, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
+                columns[f"{name}{suffix}"] = [getattr(each, end, np.nan) for each in values]
+        else:
+            columns[str(name)] = values
+    return pd.DataFrame(columns)

@@ -194,6 +194,8 @@ def chosen(recipe: Recipe, data: Data) -> tuple[Frames, Frames]:
     10
     """
     train = data.train
+    if recipe.per_class is not None:
+        train = train.take(_even(train.labels, recipe.per_class))
     if recipe.subset is not None:
         train = subset(train, recipe.subset, recipe.seed)
     if recipe.shuffle_labels:
@@ -202,6 +204,16 @@ def chosen(recipe: Recipe, data: Data) -> tuple[Frames, Frames]:
     if len(valid) > _VALIDATION:
         valid = valid.take(np.linspace(0, len(valid) - 1, _VALIDATION).astype(np.int64))
     return train, valid
+
+
+def _even(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return the indices of at most so many of each label, evenly spread, in order."""
+    groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    kept = [
+        each[np.linspace(0, len(each) - 1, min(most, len(each))).round().astype(np.int64)]
+        for each in groups
+    ]
+    return np.sort(np.concatenate(kept))
 
 
 def _uses_bf16(recipe: Recipe, device: torch.device) -> bool:

@@ -98,6 +98,9 @@ class Recipe:
         After so many validations without a better one training ends. The best weights are kept.
     subset : int, optional
         Train on so many frames only, drawn at random; default, on all.
+    per_class : int, optional
+        Train on at most so many frames of each class, evenly spread over its recordings, so that
+        whoever spoke for longer is not learnt better; default, on all.
     shuffle_labels : bool
         The control network: labels permuted among the frames of the subset, trained until it knows
         99 % of them by heart (`MEMORISED`). Its "validation" is on those labels, as nothing else
@@ -144,6 +147,7 @@ class Recipe:
     validate_every: int = 200
     patience: int = 10
     subset: int | None = None
+    per_class: int | None = None
     shuffle_labels: bool = False
 
     def __post_init__(self) -> None:
@@ -165,8 +169,9 @@ class Recipe:
         for name in ("steps", "batch_size", "validate_every", "patience"):
             if getattr(self, name) < 1:
                 raise ParameterError(f"{name} is {getattr(self, name)}: give 1 or more.")
-        if self.subset is not None and self.subset < 1:
-            raise ParameterError(f"subset is {self.subset}: give 1 frame or more, or None for all.")
+        for name in ("subset", "per_class"):
+            if (frames := getattr(self, name)) is not None and frames < 1:
+                raise ParameterError(f"{name} is {frames}: give 1 frame or more, or None for all.")
         if not 0 <= self.seed < 2**63:
             raise ParameterError(f"seed is {self.seed}: give 0 or more, and less than 2**63.")
         if not 0 < self.learning_rate < math.inf or not 0 <= self.weight_decay < math.inf:
@@ -258,6 +263,6 @@ STANDARD: dict[Study, Recipe] = {
         speed=0.15,
         patience=20,
     ),
-    "speakers": Recipe("speakers", SPEAKER_CNN, steps=2000),
+    "speakers": Recipe("speakers", SPEAKER_CNN, steps=4000, batch_size=128),
 }
 """The recipe of each study, before options."""

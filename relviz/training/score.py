@@ -91,6 +91,12 @@ def _by_utterance(frames: Frames, values: NDArray) -> dict[str, NDArray]:
     return dict(zip(names, np.split(values, cuts), strict=True))
 
 
+def _within(frames: Frames) -> NDArray[np.int64]:
+    """Return the number of each frame in its utterance, from 0."""
+    first = np.flatnonzero(np.diff(frames.utterances, prepend=-1))
+    return np.arange(len(frames)) - np.repeat(first, np.diff(first, append=len(frames)))
+
+
 def rate(counts: ArrayLike) -> Interval[float]:
     """Return sum / sum over utterances, with a bootstrap interval over utterances (2000 draws).
 
@@ -292,7 +298,7 @@ def score_speakers(
     """
     scores = {}
     for test, everything in data.tests.items():
-        frames = everything.take(np.arange(0, len(everything), _EVERY))
+        frames = everything.take(_within(everything) % _EVERY == 0)
         found = log_posteriors(net, frames, normalise, device, progress=progress)
         trials = len(np.unique(frames.utterances))
         scores[test] = {

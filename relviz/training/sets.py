@@ -1,10 +1,10 @@
 """From a corpus to what a study trains, validates and is scored on, by rules fixed beforehand.
 
-Phones: of LibriSpeech and synthetic speech, one speaker of nine is scored on, and one of nine of
-the others validates; TIMIT has its standard lists (train, dev, core test).
-Speakers: sessions of at least `SESSION` utterances make a speaker known. One utterance of ten is
-scored on within session, one of ten of the others validates; utterances of the same speakers in
-other sessions are scored on across sessions.
+Phones: one speaker of nine is scored on, or a fold of the speakers, and one of nine of the others
+validates; TIMIT has its standard lists (train, dev, core test), its sample has none.
+Speakers: sessions of at least `SESSION` utterances make a speaker known. One utterance of ten, or
+one of all, is scored on within session, and one of the others validates; utterances of the same
+speakers in other sessions are scored on across sessions.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
     "speakers",
 ]
 
-Speech = Literal["librispeech", "speechocean762", "timit", "synthetic"]
+Speech = Literal["librispeech", "speechocean762", "timit", "timit-sample", "synthetic"]
 """What a study can be done on."""
 
 SESSION = 2
@@ -70,7 +70,7 @@ def phones(
     Parameters
     ----------
     corpus : str
-        "librispeech", "speechocean762", "timit" or "synthetic".
+        "librispeech", "speechocean762", "timit", "timit-sample" or "synthetic".
     parts : sequence of str, or None
         Of LibriSpeech; None, all that are here.
     root : Path or str, optional
@@ -93,7 +93,7 @@ def phones(
     Returns
     -------
     Data
-        39 phones and silence; of TIMIT, 39 classes.
+        39 phones and silence; of TIMIT and its sample, 39 classes, by hand.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def phones(
     >>> phones("radio")
     Traceback (most recent call last):
     relviz._errors.ParameterError: corpus 'radio' is unknown: use one of librispeech, \
-speechocean762, timit, synthetic.
+speechocean762, timit, timit-sample, synthetic.
     """
     alignments: Mapping[str, Alignment]
     skipped: Mapping[str, str] = {}
@@ -128,7 +128,11 @@ speechocean762, timit, synthetic.
         classes = timit.PHONES_39
     else:
         everything, source = _load(corpus, parts, root)
-        alignments, skipped = _aligned(everything, jobs, progress, dictionary)
+        if corpus == "timit-sample" and source.origin != "synthetic":
+            alignments = {each.name: timit.alignment(each) for each in everything}
+            classes = timit.PHONES_39
+        else:
+            alignments, skipped = _aligned(everything, jobs, progress, dictionary)
         usable = tuple(each for each in everything if each.name in alignments)
         if not usable:
             raise CorpusError(_why_none(skipped))
@@ -207,8 +211,8 @@ def speakers(
     Parameters
     ----------
     corpus : str or sequence of str
-        "librispeech", "speechocean762" (its adults), "timit", "synthetic", or several, whose
-        speakers are then told apart together.
+        "librispeech", "speechocean762" (its adults), "timit", "timit-sample", "synthetic", or
+        several, whose speakers are then told apart together.
     parts : sequence of str, optional
         The parts of LibriSpeech that make speakers known; default, all that are here. Other
         sessions are looked for in all parts. In TIMIT and synthetic speech there are none.
@@ -227,7 +231,7 @@ def speakers(
     -------
     Data
         A class a speaker; of several corpora "librispeech:19", and a test of each besides those of
-        all.
+        all, unless these are of one.
 
     Raises
     ------
@@ -249,7 +253,7 @@ def speakers(
     >>> speakers("radio")
     Traceback (most recent call last):
     relviz._errors.ParameterError: corpus 'radio' is unknown: use one of librispeech, \
-speechocean762, timit, synthetic.
+speechocean762, timit, timit-sample, synthetic.
     """
     names: tuple[Speech, ...] = (corpus,) if isinstance(corpus, str) else tuple(corpus)
     if every is not None and every < 2:
@@ -261,8 +265,8 @@ speechocean762, timit, synthetic.
     found = {name: _known(name, parts, root, several=len(names) > 1) for name in names}
     known = tuple(each for some, _, _ in found.values() for each in some)
     others = tuple(each for _, some, _ in found.values() for each in some)
-    rest, test = _hold_out(known, every)
-    train, valid = _hold_out(rest, min(every, _fewest(rest)) if every else None)
+    rest, test = corpora.split_utterances(known, every)
+    train, valid = corpora.split_utterances(rest, min(every, _fewest(rest)) if every else None)
     classes = tuple(sorted({each.speaker for each in known}, key=in_order))
     audio = pack((*known, *others), cache, progress)
     groups = {WITHIN: test} | ({ACROSS: others} if others else {})
@@ -272,6 +276,7 @@ speechocean762, timit, synthetic.
             for how, everything in tuple(groups.items())
             for name in names
             if (some := tuple(each for each in everything if each.name.startswith(f"{name}:")))
+            and len(some) < len(everything)
         }
     how_many = "ten utterances of a speaker, by name, one tests and one of the others validates"
     if every != 10:
@@ -290,9 +295,57 @@ speechocean762, timit, synthetic.
             valid=valid,
             within=test,
             across=others,
-        ),
+        )
+        | {
+            "corpora": list(names),
+            "every": every,
+            "parts": None if parts is None else list(parts),
+        },
         sexes={each.speaker: each.sex for each in known if each.sex},
     )
+
+
+def speakers_of(
+    about: Mapping[str, Any],
+    root: Path | str | None = None,
+    cache: Path | str | None = None,
+    progress: bool = False,
+) -> Data:
+    """Gather the frames that a speaker network was trained on, as its file tells.
+
+    Parameters
+    ----------
+    about : mapping of str
+        `relviz.pretrained.Metadata.about` of the network.
+    root, cache, progress
+        As for `speakers`.
+
+    Returns
+    -------
+    Data
+        As of `speakers`, whose divisions depend on names alone.
+
+    Raises
+    ------
+    ParameterError
+        For a file that does not say what the network was trained on.
+    CorpusError
+        For what is not there.
+
+    Examples
+    --------
+    >>> speakers_of({})
+    Traceback (most recent call last):
+    relviz._errors.ParameterError: the network's file does not say which corpora it learnt from: \
+name a speaker network that `relviz train` wrote.
+    """
+    corpora, parts, every = (about.get(name) for name in ("corpora", "parts", "every"))
+    if not corpora or not all(each in get_args(Speech) for each in corpora):
+        raise ParameterError(
+            "the network's file does not say which corpora it learnt from: name a speaker network "
+            "that `relviz train` wrote."
+        )
+    return speakers(tuple(corpora), parts, root, cache, progress, every)
 
 
 def _known(
@@ -300,8 +353,8 @@ def _known(
 ) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...], Source]:
     """Return the utterances that make speakers known, those of other sessions, and the source."""
     others: tuple[Utterance, ...] = ()
-    if corpus == "timit":
-        known, source = _load(corpus, ("train",), root)
+    if corpus in ("timit", "timit-sample"):  # one sitting a speaker
+        known, source = _load(corpus, ("train",) if corpus == "timit" else None, root)
     elif corpus == "speechocean762":  # of which nobody is heard in another sitting
         known, source = _load(corpus, parts or ("adults",), root)
     else:
@@ -320,29 +373,6 @@ def _known(
             for some in (known, others)
         )
     return known, others, source
-
-
-def _hold_out(
-    utterances: Sequence[Utterance], every: int | None
-) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:
-    """Divide each speaker's utterances, one of `every`, or the middle one of all, held out."""
-    if every is not None:
-        return corpora.split_utterances(utterances, every=every)
-    by_speaker: dict[str, list[Utterance]] = {}
-    for each in utterances:
-        by_speaker.setdefault(each.speaker, []).append(each)
-    kept: list[Utterance] = []
-    held_out: list[Utterance] = []
-    for said in by_speaker.values():
-        rest, one = corpora.split_utterances(said, every=len(said))
-        if not rest:
-            raise CorpusError(
-                f"Speaker {said[0].speaker} has {len(said)} utterances left, too few to hold one "
-                "out: leave this speaker out."
-            )
-        kept += rest
-        held_out += one
-    return tuple(kept), tuple(held_out)
 
 
 def _load(

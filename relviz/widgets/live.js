@@ -249,6 +249,14 @@ function taskInWords({ name, classes, window }, rate) {
 }
 
 /**
+ * A class beside an axis, which has no place for the corpus that a speaker is from.
+ * @param {string} name
+ */
+function shortly(name) {
+  return name.slice(name.indexOf(":") + 1);
+}
+
+/**
  * What the number of shifts does.
  * @param {number} count
  * @param {number} hop
@@ -337,7 +345,7 @@ function paintBar(context, frame, box, y, high, [name, p]) {
   context.textAlign = "right";
   context.textBaseline = "middle";
   context.fillStyle = ink;
-  context.fillText(name, box.left - 6, y + high / 2);
+  context.fillText(shortly(name), box.left - 6, y + high / 2);
   context.fillStyle = third;
   context.fillRect(box.left, y + 0.2 * high, Math.max(1, p * box.width), 0.6 * high);
   context.fillStyle = ink;
@@ -613,7 +621,7 @@ class LiveExplorer {
     shown.forEach((k, r) => {
       const top = box.top + r * high;
       context.fillStyle = frame.colours.ink;
-      context.fillText(classes[k], box.left - 6, top + high / 2);
+      context.fillText(shortly(classes[k]), box.left - 6, top + high / 2);
       paintClass(context, box, top, high - 1, posteriors, k, about.step / this.rate);
     });
     if (!rolling) cursor(context, box, this.at, CURSOR_ON_MAPS);

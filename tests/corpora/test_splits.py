@@ -44,6 +44,15 @@ def test_folds_hold_out_every_speaker_once(speakers: int) -> None:
         split_speakers(everyone, 5, 5)
 
 
+def test_one_utterance_of_each_speaker() -> None:
+    everything = [utterance("7", number=n) for n in range(21)]
+    everything += [utterance("19", number=n) for n in range(2)]
+    kept, held_out = split_utterances(everything, None)
+    assert [each.name for each in held_out] == ["7-1-0010", "19-1-0001"]
+    with pytest.raises(CorpusError, match=r"^Speaker 19 has 1 utterances, too few to hold out one"):
+        split_utterances(kept, None)
+
+
 def test_one_utterance_in_ten_of_each_speaker() -> None:
     everything = [utterance("7", number=n) for n in range(20)]
     everything += [utterance("19", session, n) for session in "12" for n in range(3)]

@@ -289,6 +289,17 @@ def test_varied_windows_are_normalised_as_they_are_heard(data, changes):
     assert not torch.equal(utterance, x) and utterance.isfinite().all()
 
 
+def test_no_class_has_more_frames_than_it_may(data):
+    whole, _ = chosen(RECIPE, data)
+    few, _ = chosen(replace(RECIPE, per_class=40), data)
+    assert np.bincount(few.labels).tolist() == [40, 40, 40]
+    assert set(few.centres) <= set(whole.centres) and (np.diff(few.centres) > 0).all()
+    for label in range(3):  # from its first frame to its last
+        assert {*whole.centres[whole.labels == label][[0, -1]]} <= set(few.centres)
+    everything, _ = chosen(replace(RECIPE, per_class=len(whole)), data)
+    np.testing.assert_array_equal(everything.centres, whole.centres)
+
+
 def test_smoothing_is_that_of_the_labels(data):
     """The loss of one step against its formula, on a network that answers 0 to all."""
     losses = []

@@ -29,6 +29,7 @@ def test_refusals():
         (dict(learning_rate=0.0), "a rate above 0"),
         (dict(seed=-1), "seed is -1"),
         (dict(subset=0), "subset is 0"),
+        (dict(per_class=0), "per_class is 0: give 1 frame or more, or None for all"),
         (dict(steps=8.0), "steps is 8.0: give a whole number"),
         (dict(batch_size=True), "batch_size is True: give a whole number"),
         (dict(learning_rate="fast"), "learning_rate is 'fast': give a number"),
