@@ -87,8 +87,8 @@ def phones(
         Which fifth of the speakers tests, from 0 to 4, for cross-validation: the five together test
         everybody once. Default, one speaker of nine tests. TIMIT has its lists.
     division : mapping of str, optional
-        In the place of a rule, `relviz.pretrained.Metadata.about` of a network: who trained and
-        validated there does so here, and all others test.
+        In the place of a rule, ``about`` of a network's `relviz.pretrained.Metadata`: who trained
+        and validated there does so here, and all others test.
 
     Returns
     -------
@@ -316,7 +316,7 @@ def speakers_of(
     Parameters
     ----------
     about : mapping of str
-        `relviz.pretrained.Metadata.about` of the network.
+        Of the network's `relviz.pretrained.Metadata`.
     root, cache, progress
         As for `speakers`.
 
