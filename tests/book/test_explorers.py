@@ -80,6 +80,7 @@ def page(request) -> str:
 def open_(chrome: webdriver.Chrome, address: str, names: list[str]) -> None:
     """Open a page and wait until its explorers have drawn themselves."""
     browser.resize(chrome, 1280)
+    chrome.get("about:blank")  # the page before may still fetch from a server that is gone
     for log in ("browser", "performance"):
         chrome.get_log(log)
     listen = {"source": LISTEN}
