@@ -13,12 +13,13 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from relviz import __version__, cli
+from relviz import __version__, cli, pretrained
 from relviz._errors import ParameterError, WriteError
 from relviz.attributions import METHODS
 from relviz.cli import data, evaluate, train
-from relviz.corpora import CORPORA
+from relviz.corpora import CORPORA, PHONES, timit
 from relviz.networks import PHONE_CNN, SPEAKER_CNN
+from relviz.studies import hand, unheard
 from relviz.studies import vowels as study
 from relviz.training import STANDARD, Recipe
 
@@ -436,6 +437,26 @@ def test_phone_networks_are_scored_on_whom_they_never_heard(monkeypatch, tmp_pat
     assert len(found) == found["speaker"].nunique() == 4  # of 12 voices
     assert cli.main(["train", "phones", *few, "--fold", "7", "--out", "x"]) == 2
     assert 'Invalid value "7" for --fold' in capsys.readouterr().err
+
+
+def test_networks_of_other_phones_are_not_held_against_hand_labels(monkeypatch, capsys):
+    """Those that learnt from TIMIT tell 39 other classes apart."""
+    row = dict(network="mine", speaker="a", utterances=1, accuracy=0.5, error=0.6, control=False)
+    monkeypatch.setattr(unheard, "by_speaker", lambda *_, **__: pd.DataFrame([row]))
+    asked = []
+
+    def frames(networks, *_, **__):
+        asked.extend(networks)
+        columns = ["labels", "closures", "phones", "frames", "accuracy", "low", "high"]
+        return pd.DataFrame([["mine", "stop", "all", 9, 0.5, 0.4, 0.6]], columns=columns)
+
+    monkeypatch.setattr(hand, "frames", frames)
+    for classes, heard in ((timit.PHONES_39, []), (PHONES, ["mine"])):
+        net = SimpleNamespace(metadata=SimpleNamespace(classes=classes))
+        monkeypatch.setattr(pretrained, "load", lambda _, net=net: net)
+        assert cli.main(["evaluate", "phones", "--network", "mine"]) == 0
+        assert asked == heard
+    assert "40.0%" in capsys.readouterr().out
 
 
 @pytest.mark.slow

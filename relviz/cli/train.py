@@ -122,7 +122,7 @@ def phones(
             metavar="K",
             group=_RECORDINGS,
             show_default="one of nine",
-            validator=Number(gte=0, lt=5),
+            validator=Number(gte=0, lt=sets.FOLDS),
         ),
     ] = None,
 ) -> None:

@@ -52,7 +52,8 @@ def by_speaker(
     -------
     DataFrame
         One row a network and speaker: ``network``, ``speaker``, ``utterances``, ``accuracy`` (of
-        frames) and ``error`` (phone error rate), from 0 to 1, though an error rate may exceed 1.
+        frames) and ``error`` (phone error rate), from 0 to 1, though an error rate may exceed 1;
+        ``control``, whether the network learnt shuffled labels.
 
     Raises
     ------
@@ -81,11 +82,12 @@ def by_speaker(
                 f"{name} tells {len(net.metadata.classes)} other classes apart than the "
                 f"{len(data.classes)} phones of {corpus}: name a network of these."
             )
+        control = bool(net.metadata.recipe.get("shuffle_labels"))
         found = score.score_phones(net, data, net.metadata.normalise, progress=progress)
         for speaker, values in found[sets.HELD_OUT]["by_speaker"].items():
             accuracy, error = values["frame_accuracy"], values["phone_error_rate"]
             rows.append(
-                dict(network=name, speaker=speaker, utterances=accuracy["trials"])
+                dict(network=name, speaker=speaker, utterances=accuracy["trials"], control=control)
                 | dict(accuracy=accuracy["value"], error=error["value"])
             )
     return pd.DataFrame(rows)
@@ -104,21 +106,24 @@ def over_speakers(table: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         One row a network and ``score`` ("accuracy", "error"): ``speakers``, ``mean`` (an
         `relviz.statistics.Interval`, by drawing speakers; its ends are NaN for one), ``lowest`` and
-        ``highest``. Where networks left different speakers out, `IN_TURN` comes last.
+        ``highest``. Where networks left different speakers out, `IN_TURN` comes last; controls have
+        no part in it.
 
     Examples
     --------
     >>> rows = [("a", "7", 0.5, 0.6), ("a", "9", 0.7, 0.4), ("b", "8", 0.6, 0.5)]
     >>> columns = ["network", "speaker", "accuracy", "error"]
-    >>> found = over_speakers(pd.DataFrame(rows, columns=columns))
-    >>> last = found.iloc[-2]
+    >>> found = over_speakers(pd.DataFrame(rows, columns=columns).assign(control=False))
+    >>> last = found.to_dict("records")[-2]
     >>> last["network"], last["speakers"], round(last["mean"].value, 2), last["lowest"]
     ('all in turn', 3, 0.6, 0.5)
     """
     scores = ["accuracy", "error"]
     groups = {str(name): some for name, some in table.groupby("network", sort=False)}
-    if len({frozenset(some["speaker"]) for some in groups.values()}) > 1:
-        groups[IN_TURN] = table.groupby("speaker", sort=False)[scores].mean().reset_index()
+    trained = table[~table["control"]]
+    left_out = trained.groupby("network")["speaker"].agg(frozenset)
+    if left_out.nunique() > 1:
+        groups[IN_TURN] = trained.groupby("speaker", sort=False)[scores].mean().reset_index()
     rows = []
     for name, some in groups.items():
         for which in scores:

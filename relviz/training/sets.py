@@ -88,7 +88,7 @@ def phones(
         everybody once. Default, one speaker of nine tests. TIMIT has its lists.
     division : mapping of str, optional
         In the place of a rule, ``about`` of a network's `relviz.pretrained.Metadata`: who trained
-        and validated there does so here, and all others test.
+        and validated there does so here, and all others test. Not beside a fold, nor for TIMIT.
 
     Returns
     -------
@@ -117,6 +117,8 @@ speechocean762, timit, timit-sample, synthetic.
     alignments: Mapping[str, Alignment]
     skipped: Mapping[str, str] = {}
     classes: tuple[str, ...] = corpora.PHONES
+    if fold is not None and division is not None:
+        raise ParameterError("fold and division both say who tests: give one of them.")
     if corpus == "timit":
         if fold is not None:
             raise ParameterError("TIMIT has lists of its own and no folds: leave fold out.")
@@ -339,13 +341,13 @@ def speakers_of(
     relviz._errors.ParameterError: the network's file does not say which corpora it learnt from: \
 name a speaker network that `relviz train` wrote.
     """
-    corpora, parts, every = (about.get(name) for name in ("corpora", "parts", "every"))
-    if not corpora or not all(each in get_args(Speech) for each in corpora):
+    names, parts, every = (about.get(name) for name in ("corpora", "parts", "every"))
+    if not names or not all(each in get_args(Speech) for each in names):
         raise ParameterError(
             "the network's file does not say which corpora it learnt from: name a speaker network "
             "that `relviz train` wrote."
         )
-    return speakers(tuple(corpora), parts, root, cache, progress, every)
+    return speakers(tuple(names), parts, root, cache, progress, every)
 
 
 def _known(

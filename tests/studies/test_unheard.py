@@ -56,13 +56,17 @@ def test_all_who_neither_trained_nor_validated_are_scored(spoken, tmp_path):
 def test_means_over_speakers_and_all_in_turn():
     rows = [("a", "1", 0.5, 0.6), ("a", "2", 0.7, 0.4), ("b", "2", 0.5, 0.2), ("b", "3", 0.6, 0.1)]
     columns = ["network", "speaker", "accuracy", "error"]
-    table = pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=columns).assign(control=False)
     found = unheard.over_speakers(table).set_index(["network", "score"])
     turn = found.loc[(unheard.IN_TURN, "error")]
     assert turn["speakers"] == 3 and turn["mean"].value == pytest.approx((0.6 + 0.3 + 0.1) / 3)
     assert (turn["lowest"], turn["highest"]) == (0.1, 0.6)
     assert turn["mean"].low < turn["mean"].value < turn["mean"].high
     assert found.loc[("a", "accuracy"), "mean"].value == pytest.approx(0.6)
+    # a control that left somebody else out changes nothing of it
+    control = table[:1].assign(network="shuffled", speaker="4", error=0.9, control=True)
+    more = unheard.over_speakers(pd.concat([table, control])).set_index(["network", "score"])
+    assert more.loc[(unheard.IN_TURN, "error"), "mean"] == turn["mean"]
     # the same speakers in all: there is nobody more to be had together
     same = unheard.over_speakers(table.assign(speaker=["1", "2", "2", "1"]))
     assert unheard.IN_TURN not in set(same["network"])

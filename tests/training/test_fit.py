@@ -301,7 +301,7 @@ def test_no_class_has_more_frames_than_it_may(data):
 
 
 def test_smoothing_is_that_of_the_labels(data):
-    """The loss of one step against its formula, on a network that answers 0 to all."""
+    """The loss of one step against its formula."""
     losses = []
     for smoothing in (0.0, 0.3):
         recipe = replace(RECIPE, steps=1, smoothing=smoothing)

@@ -59,6 +59,8 @@ def test_the_folds_of_phones_test_everybody_once(alone, tmp_path):
     assert data[3].about["rule"].startswith("fold 3 of 5 of the speakers of a part")
     with pytest.raises(ParameterError, match="fold is 5: give 0 to 4"):
         sets.phones("synthetic", cache=tmp_path, fold=5)
+    with pytest.raises(ParameterError, match="fold and division both say who tests: give one"):
+        sets.phones("synthetic", cache=tmp_path, fold=0, division=data[0].about)
     with pytest.raises(ParameterError, match="TIMIT has lists of its own and no folds"):
         sets.phones("timit", fold=0)
 
