@@ -392,7 +392,8 @@ def _run(recipe: Recipe, data: Data) -> dict[str, Any]:
 def _held(out: Path) -> Iterator[dict[str, Any]]:
     """What the folder says that it holds: the checkpoint, then recipe.json."""
     if (out / _CHECKPOINT).exists():
-        yield _checked(out / _CHECKPOINT, _said(out / _CHECKPOINT))
+        # its SHA-256 before its recipe: a flipped bit must not pass for another run
+        yield _checked(out / _CHECKPOINT, _read(out / _CHECKPOINT)[0])
     path = out / _RECIPE
     if path.exists():
         try:

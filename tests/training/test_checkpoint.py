@@ -94,6 +94,11 @@ def test_every_flipped_bit_is_noticed(out, data):
         path.write_bytes(right[:cut])
         with pytest.raises(ParameterError, match=r"checkpoint\.safetensors cannot be gone on from"):
             fit(SHORT, data, out, device="cpu")
+    # one that makes another recipe of what the header says, which no damage must pass for
+    assert right.count(b'weight_decay\\": 0.0') == 1
+    path.write_bytes(right.replace(b'weight_decay\\": 0.0', b'weight_decay\\": 8.0'))
+    with pytest.raises(ParameterError, match="its SHA-256 is not the one that it was written with"):
+        fit(SHORT, data, out, device="cpu")
     path.write_bytes(right)
     fit(SHORT, data, out, device="cpu")
 
