@@ -168,18 +168,26 @@ def _about(value: Any, name: str) -> None:
                     raise CardError(f"{at} has {_named(part)!r}, which is no name")
         elif key == "every" and each is not None:
             _whole(each, at, 2)
+        elif key == "fold":
+            _whole(each, at, 0)
 
 
 def _scores(value: Any, name: str) -> None:
     for test, values in _mapping(value, name).items():
         at = f"{name}.{_named(test)}"
-        for key, each in _mapping(values, at).items():
-            if isinstance(each, dict) and "trials" in each:
-                _whole(each["trials"], f"{at}.{_named(key)}.trials", 0)
-                for part in ("value", "low", "high"):
-                    _number(each.get(part), f"{at}.{_named(key)}.{part}")
+        _measures(values, at)
+        for who, measured in _mapping(values.get("by_speaker", {}), f"{at}.by_speaker").items():
+            _measures(measured, f"{at}.by_speaker.{_named(who)}")
     if "training" in value:
         _training(value["training"], f"{name}.training")
+
+
+def _measures(value: Any, name: str) -> None:
+    for key, each in _mapping(value, name).items():
+        if isinstance(each, dict) and "trials" in each:
+            _whole(each["trials"], f"{name}.{_named(key)}.trials", 0)
+            for part in ("value", "low", "high"):
+                _number(each.get(part), f"{name}.{_named(key)}.{part}")
 
 
 def _training(said: Mapping[str, Any], name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import safetensors
 import torch
 
-from relviz import _cards
+from relviz import _cards, statistics
 from relviz._errors import MissingFileError, ParameterError
 from relviz._text import code, markdown
 from relviz.audio import SAMPLE_RATE, shown
@@ -344,13 +344,44 @@ def _training(metadata: Metadata) -> str:
 
 
 def _scores(scores: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{markdown(_measure(test, name))} {100 * score['value']:.1f} % "
-        f"[{100 * score['low']:.1f}, {100 * score['high']:.1f}], {score['trials']} utterances"
-        for test, values in scores.items()
-        for name, score in values.items()
+    lines = []
+    for test, values in scores.items():
+        if "by_speaker" in values:
+            speakers = {who: _values(each) for who, each in values["by_speaker"].items()}
+            lines += _over_speakers(test, speakers)
+            continue
+        lines += [
+            f"{markdown(_measure(test, name))} {100 * score['value']:.1f} % "
+            f"[{100 * score['low']:.1f}, {100 * score['high']:.1f}], {score['trials']} utterances"
+            for name, score in values.items()
+            if isinstance(score, Mapping) and "trials" in score
+        ]
+    return lines
+
+
+def _values(scores: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        name: score["value"]
+        for name, score in scores.items()
         if isinstance(score, Mapping) and "trials" in score
-    ]
+    }
+
+
+def _over_speakers(test: str, speakers: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Write the mean over speakers of each measure, its interval, and the two extremes."""
+    lines = []
+    for name in dict.fromkeys(name for values in speakers.values() for name in values):
+        values = [100 * each[name] for each in speakers.values() if name in each]
+        mean = statistics.bootstrap(values)
+        text = f"{markdown(_measure(test, name))} {mean.value:.1f} %"
+        if len(values) == 1:
+            lines.append(f"{text} over 1 speaker")
+        else:
+            lines.append(
+                f"{text} [{mean.low:.1f}, {mean.high:.1f}] over {len(values)} speakers, of whom "
+                f"the lowest has {min(values):.1f} and the highest {max(values):.1f} %"
+            )
+    return lines
 
 
 def _measure(test: str, name: str) -> str:
@@ -367,9 +398,11 @@ def _spread(network: str | Path) -> str:
     for seed in seeds:
         scores = _cards.contents(_path(seed)).fields["scores"]
         for test, values in scores.items():
-            for measure, score in values.items():
-                if isinstance(score, Mapping) and "trials" in score:
-                    found.setdefault(_measure(test, measure), []).append(100 * score["value"])
+            speakers = [_values(each) for each in values.get("by_speaker", {}).values()]
+            for measure, value in _values(values).items():
+                if speakers:
+                    value = sum(each[measure] for each in speakers) / len(speakers)
+                found.setdefault(_measure(test, measure), []).append(100 * value)
     return f"over the {len(seeds)} seeds:<br>" + "<br>".join(
         f"{label} {min(values):.1f} to {max(values):.1f} %" for label, values in found.items()
     )

@@ -14,10 +14,11 @@ import torch
 from markdown_it import MarkdownIt
 
 import relviz
-from relviz import networks, pretrained
+from relviz import networks, pretrained, statistics
 from relviz._errors import ParameterError
 from relviz.corpora import PHONES
 from relviz.pretrained import SEEDS, WEIGHTS, Metadata, card, load, replicates
+from relviz.studies import unheard
 from relviz.training import weights
 
 NAMES = [name for seeds in SEEDS.values() for name in seeds]
@@ -42,8 +43,10 @@ def test_a_shipped_network(name):
     assert net(x).shape == (3, len(classes)) and torch.isfinite(net(x)).all()
     r = relviz.relevance(net, x)
     assert r.shape == x.shape and (r.flatten(1).abs().amax(1) > 0).all()  # no dead network
-    seed = NAMES.index(name) - NAMES.index(SEEDS[name.rpartition("-")[0]][0])
-    assert net.metadata.recipe["seed"] == seed
+    kind, _, number = name.rpartition("-")
+    assert net.metadata.recipe["seed"] == SEEDS[kind].index(name) == int(number)
+    if kind == "phones":
+        assert net.metadata.about["fold"] == 0
     assert bool(net.metadata.recipe.get("shuffle_labels")) == ("shuffled" in name)
 
 
@@ -199,6 +202,36 @@ def drop(name: str) -> Callable[[dict[str, Any], dict[str, Any]], object]:
     return lambda header, fields: fields.pop(name)
 
 
+def test_a_card_counts_speakers_where_the_file_has_them(mine):
+    def score(value: float) -> dict[str, Any]:
+        return {"accuracy": {"value": value, "low": 0.0, "high": 1.0, "trials": 2}, "frames": 9}
+
+    assert "held out: accuracy 50.0 % [nan, 90.0], 4 utterances" in card(mine)
+    values = {"7": 0.2, "8": 0.5, "9": 0.8}
+    by_speaker = {who: score(value) for who, value in values.items()}
+    change(mine, put("scores.held out.by_speaker", by_speaker))
+    mean = statistics.bootstrap([*values.values()])
+    assert (
+        f"held out: accuracy 50.0 % [{100 * mean.low:.1f}, {100 * mean.high:.1f}] over 3 "
+        "speakers, of whom the lowest has 20.0 and the highest 80.0 %"
+    ) in card(mine)
+    change(mine, put("scores.held out.by_speaker", {"7": score(0.2)}))
+    assert "accuracy 20.0 % over 1 speaker" in card(mine)
+
+
+def test_a_card_says_what_the_study_finds():
+    """Of the file alone, as `relviz evaluate phones` has it of recordings."""
+    found = unheard.over_speakers(unheard.on_cards({"mine": load("phones-1")}))
+    measures = ("frame accuracy", "phone error rate")
+    for (_, row), measure in zip(found.iterrows(), measures, strict=True):
+        assert (
+            f"held-out speakers: {measure} {100 * row['mean'].value:.1f} % "
+            f"[{100 * row['mean'].low:.1f}, {100 * row['mean'].high:.1f}] over "
+            f"{row['speakers']} speakers, of whom the lowest has {100 * row['lowest']:.1f} and the "
+            f"highest {100 * row['highest']:.1f} %"
+        ) in card("phones-1")
+
+
 @pytest.mark.parametrize(
     ("act", "reason"),
     [
@@ -255,10 +288,16 @@ def drop(name: str) -> Callable[[dict[str, Any], dict[str, Any]], object]:
         (put("about.corpora", "timit"), "about.corpora is no list of texts"),
         (put("about.parts", ["../../etc"]), "about.parts has '../../etc', which is no name"),
         (put("about.every", 1), f"about.every is not from 2 to {1 << 53}"),
+        (put("about.fold", "0"), "about.fold is no whole number"),
         (put("about.train.speakers", None), "about.train.speakers is no list of texts"),
         (put("about.train.utterances", -1), "about.train.utterances is not from 0 to 900719925474"),
         (put("scores.held out", 3), "scores.held out is no mapping"),
         (put("scores.held out.accuracy.low", None), "scores.held out.accuracy.low is no number"),
+        (put("scores.held out.by_speaker", 3), "scores.held out.by_speaker is no mapping"),
+        (
+            put("scores.held out.by_speaker", {"7": {"accuracy": {"value": 0.5, "trials": "2"}}}),
+            "scores.held out.by_speaker.7.accuracy.trials is no whole number",
+        ),
         (put("scores.training.steps", "3"), "scores.training.steps is no number"),
         (put("scores.training.log.loss", []), "scores.training.log has columns of several lengths"),
         (lambda header, _: header.pop("features.0.bias"), "the tensor features.0.bias is missing"),

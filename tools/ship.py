@@ -42,6 +42,8 @@ def command(net: TrainedCNN) -> str:
         words += [f"--part {part}" for part in PARTS]
     else:
         words += [*(f"--corpus {corpus}" for corpus in CORPORA[study]), "--one-each"]
+    if "fold" in net.metadata.about:
+        words.append(f"--fold {net.metadata.about['fold']}")
     for field in fields(STANDARD[study]):
         value = recipe.get(field.name, field.default)
         if field.name in ("study", "architecture") or value == getattr(STANDARD[study], field.name):
@@ -51,10 +53,11 @@ def command(net: TrainedCNN) -> str:
     return " ".join([*words, "--out RUN"])
 
 
-def data(study: str) -> Data:
-    """Gather what the shipped networks of a study were trained and are scored on."""
+def data(net: TrainedCNN) -> Data:
+    """Gather what a network was trained and is scored on."""
+    study, about = net.metadata.study, net.metadata.about
     if study == "phones":
-        return sets.phones(parts=PARTS, progress=True)
+        return sets.phones(parts=PARTS, progress=True, fold=about.get("fold"))
     return sets.speakers(CORPORA[study], progress=True, every=None)
 
 
@@ -68,22 +71,20 @@ def main() -> None:
     """Round, score, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("networks", nargs="+", metavar="RUN=NAME")
-    held: dict[str, Data] = {}
     WEIGHTS.mkdir(exist_ok=True)
     for word in parser.parse_args().networks:
         run, _, name = word.rpartition("=")
         net = load(Path(run))
-        study = net.metadata.study
-        held.setdefault(study, data(study))
+        study, held = net.metadata.study, data(net)
         net.half().float()
         score = score_phones if study == "phones" else score_speakers
-        scores = score(net, held[study], net.metadata.normalise, progress=True)
+        scores = score(net, held, net.metadata.normalise, progress=True)
         scores["training"] = net.metadata.scores["training"]
         metadata = replace(
             net.metadata,
             scores=scores,
             about={
-                **held[study].about,
+                **held.about,
                 "recordings": RECORDINGS[study],
                 "command": command(net),
                 "credit": credit(study),

@@ -22,7 +22,7 @@ import pandas as pd
 from relviz import corpora, files, networks, pretrained, tasks
 from relviz.corpora import PHONES
 from relviz.studies import vowels
-from relviz.training import Data, Recipe, fit, sets
+from relviz.training import STANDARD, Data, Recipe, fit, sets
 
 __all__ = [
     "BASE",
@@ -59,8 +59,8 @@ CHANGES: dict[str, dict[str, Any]] = {
 SNAPSHOTS = (100, 300)
 """Steps of the base after which its network is a trial too."""
 
-LONG = (1000, 4000)
-"""The same of the shipped runs, of 7000 steps."""
+LONG = (2000, 8000)
+"""The same of the shipped runs."""
 
 _PHONE_OF_VOWEL = {"ah": "AA", "eh": "EH", "iy": "IY", "oa": "OW", "uw": "UW"}
 
@@ -235,7 +235,7 @@ def _trained(runs: Path) -> Iterator[tuple[str, list[Any]]]:
         shipped = [_snapshot(runs / f"phones-{seed}", step) for seed in SEEDS]
         if all(path.is_file() for path in shipped):
             found = [pretrained.load(path) for path in shipped]
-            yield f"shipped recipe, {step} of 7000 steps", found
+            yield f"shipped recipe, {step} of {STANDARD['phones'].steps} steps", found
 
 
 def estimates(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from relviz._errors import ParameterError
 from relviz.pretrained import TrainedCNN
 from relviz.training import score, sets
 
-__all__ = ["IN_TURN", "by_speaker", "over_speakers"]
+__all__ = ["IN_TURN", "by_speaker", "on_cards", "over_speakers"]
 
 IN_TURN = "all in turn"
 """The row over the speakers of all networks, each by those that did not hear them."""
@@ -82,15 +83,51 @@ def by_speaker(
                 f"{name} tells {len(net.metadata.classes)} other classes apart than the "
                 f"{len(data.classes)} phones of {corpus}: name a network of these."
             )
-        control = bool(net.metadata.recipe.get("shuffle_labels"))
         found = score.score_phones(net, data, net.metadata.normalise, progress=progress)
-        for speaker, values in found[sets.HELD_OUT]["by_speaker"].items():
-            accuracy, error = values["frame_accuracy"], values["phone_error_rate"]
-            rows.append(
-                dict(network=name, speaker=speaker, utterances=accuracy["trials"], control=control)
-                | dict(accuracy=accuracy["value"], error=error["value"])
-            )
+        rows += _rows(name, net, found)
     return pd.DataFrame(rows)
+
+
+def on_cards(networks: Mapping[str, TrainedCNN]) -> pd.DataFrame:
+    """Return what the files of phone networks say of each speaker: no recordings are needed.
+
+    Parameters
+    ----------
+    networks : mapping of str to TrainedCNN
+        By name; those that tell phones apart.
+
+    Returns
+    -------
+    DataFrame
+        As of `by_speaker`, whose scores were written down when the network was trained.
+
+    Notes
+    -----
+    Used by the book's appendix, data and model cards.
+
+    Examples
+    --------
+    >>> from relviz import pretrained
+    >>> on_cards({name: pretrained.load(name) for name in pretrained.SEEDS["phones"]}).shape
+    (15, 6)
+    """
+    return pd.DataFrame(
+        [row for name, net in networks.items() for row in _rows(name, net, net.metadata.scores)]
+    )
+
+
+def _rows(name: str, net: TrainedCNN, scores: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        dict(
+            network=name,
+            speaker=speaker,
+            utterances=values["frame_accuracy"]["trials"],
+            control=bool(net.metadata.recipe.get("shuffle_labels")),
+            accuracy=values["frame_accuracy"]["value"],
+            error=values["phone_error_rate"]["value"],
+        )
+        for speaker, values in scores[sets.HELD_OUT]["by_speaker"].items()
+    ]
 
 
 def over_speakers(table: pd.DataFrame) -> pd.DataFrame:

@@ -256,11 +256,13 @@ def _is_a(value: Any, hint: Any) -> bool:
 
 STANDARD: dict[Study, Recipe] = {
     "phones": Recipe(
-        steps=7000,
+        steps=14000,
+        batch_size=128,
         optimiser="adamw",
         weight_decay=0.1,
         dropout=0.2,
         speed=0.15,
+        validate_every=500,
         patience=20,
     ),
     "speakers": Recipe("speakers", SPEAKER_CNN, steps=4000, batch_size=128),

@@ -159,7 +159,8 @@ speechocean762, timit, timit-sample, synthetic.
             for name, spans in alignments.items()
         },
         {each.name: each.speaker for each in (*train, *valid, *test)},
-        _about((source,), rule, skipped, train=train, valid=valid, test=test),
+        _about((source,), rule, skipped, train=train, valid=valid, test=test)
+        | ({} if fold is None else {"fold": fold}),
     )
 
 

@@ -47,10 +47,10 @@ def test_the_page_has_these_trials_in_this_order(runs):
 
 
 def test_shipped_runs_are_trials_only_if_they_are_there(runs):
-    (runs / "phones-1" / "step-001000.safetensors").unlink()
+    (runs / "phones-1" / "step-002000.safetensors").unlink()
     names = [trial.name for trial in study.trials(runs) if trial.group == "training"]
-    assert "shipped recipe, 4000 of 7000 steps" in names
-    assert "shipped recipe, 1000 of 7000 steps" not in names
+    assert "shipped recipe, 8000 of 14000 steps" in names
+    assert "shipped recipe, 2000 of 14000 steps" not in names
 
 
 def test_names_of_files_differ(runs):
