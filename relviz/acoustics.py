@@ -1,6 +1,7 @@
 """Ordinary speech analysis, for recordings and relevance signals alike: F0, LP, formants.
 
-Two changes to speech itself stand beside it, another F0 and a notch: see chapter 9.
+Changes to speech itself stand beside it, one cue at a time: another F0, a formant elsewhere,
+another tilt, a band without speech, other phases.
 
 What is not there is NaN, never 0: F0 of an unvoiced frame, a formant that no root gives.
 """
@@ -25,6 +26,7 @@ __all__ = [
     "F0Agreement",
     "F0Warning",
     "autocorrelation",
+    "disperse",
     "equalise",
     "f0_agreement",
     "f0_contour",
@@ -36,9 +38,12 @@ __all__ = [
     "median_f0",
     "notch",
     "pre_emphasise",
+    "replace_band",
     "shift_f0",
+    "shift_formant",
     "short_term_spectrum",
     "telephone",
+    "tilt",
 ]
 
 
@@ -706,6 +711,251 @@ def shift_f0(
     call([tier, manipulation], "Replace pitch tier")
     samples = call(manipulation, "Get resynthesis (overlap-add)").values[0]
     return np.pad(samples, (0, max(0, sound.n_samples - len(samples))))[: sound.n_samples]
+
+
+def shift_formant(
+    wave: ArrayLike,
+    sample_rate: float,
+    factor: float,
+    number: int | None = None,
+    *,
+    ceiling: float = 5500.0,
+    max_bandwidth: float = 500.0,
+) -> NDArray[np.float64]:
+    """Return the wave with one formant, or all, multiplied by a factor; F0 and the rest as before.
+
+    Parameters
+    ----------
+    wave : array_like, (samples,)
+        A recording.
+    sample_rate : float
+        In Hz.
+    factor : float
+        Above 0.
+    number : int, optional
+        Which formant, 1 for F1; default, the first four together.
+    ceiling : float
+        Praat's five formants are looked for below it, in Hz: 5000 for men, 5500 for women.
+    max_bandwidth : float
+        In Hz: what is as wide or wider is no formant, and has no number.
+
+    Returns
+    -------
+    ndarray, (samples,)
+        The changed recording.
+
+    Raises
+    ------
+    ParameterError
+        For a factor that is not above 0, a number that is not from 1 to 5, and a ceiling that holds
+        no five formants.
+
+    References
+    ----------
+    Anderson (1978), Burg's method, through praat-parselmouth (To Formant); Klatt (1980),
+    10.1121/1.383940, whose resonators have a gain of 1 at 0 Hz.
+
+    Notes
+    -----
+    In each frame of 20 ms the pair of poles of a formant, as linear prediction finds it, is taken
+    out by a pair of zeros and put back elsewhere, of the same bandwidth: the predictor's residual
+    is not touched, and a factor of 1 changes nothing at all. Where no formant is found, or would
+    come to lie beyond half of the rate, that frame keeps its own. As in a vocal tract, formants
+    above one that is raised become louder. Used by `relviz.studies.cues`.
+
+    Examples
+    --------
+    >>> from relviz.corpora import vowel
+    >>> wave = vowel(120, (500, 1500, 2500))
+    >>> moved = shift_formant(wave, 16000, 1.2, number=1)
+    >>> np.abs(formants(moved, 16000, 0.15, count=2) - [600, 1500]) < 60
+    array([ True,  True])
+    """
+    if not 0 < factor < np.inf or number not in (None, 1, 2, 3, 4, 5):
+        raise ParameterError(
+            f"factor {factor} of formant {number}: give a factor above 0, and a number from 1 to 5."
+        )
+    if not 1000 <= ceiling < np.inf:
+        raise ParameterError(f"ceiling is {ceiling} Hz: give what five formants lie below, 5500.")
+    numbers = (1, 2, 3, 4) if number is None else (number,)
+    half = round(0.01 * sample_rate)  # frames of 20 ms that overlap by half
+    window = scipy.signal.get_window("hann", 2 * half)
+    before = round(0.03 * sample_rate)  # how long the filters ring
+    samples = _sound(wave, sample_rate).values[0]
+    padded = np.pad(samples, (before + half, before + 2 * half))  # Praat needs some length
+    changed = np.zeros(len(padded))
+    sound = _sound(padded, sample_rate)
+    track = sound.to_formant_burg(0.01, 5, min(ceiling, sample_rate / 2), 0.025, 50.0)
+    for first in range(0, len(samples) + half, half):
+        time = (first + before + half) / sample_rate
+        piece = padded[first : first + before + 2 * half]
+        found = [
+            (frequency, bandwidth)
+            for each in range(1, 6)
+            if (frequency := track.get_value_at_time(each, time)) > 0  # not NaN
+            and (bandwidth := track.get_bandwidth_at_time(each, time)) < max_bandwidth
+        ]
+        for frequency, bandwidth in (found[n - 1] for n in numbers if n <= len(found)):
+            if frequency * factor < sample_rate / 2:
+                zeros, poles = (
+                    _resonator(f, bandwidth, sample_rate) for f in (frequency, frequency * factor)
+                )
+                piece = scipy.signal.lfilter(zeros / zeros.sum(), poles / poles.sum(), piece)
+        changed[first + before : first + before + 2 * half] += window * piece[before:]
+    return changed[before + half :][: len(samples)]
+
+
+def _resonator(frequency: float, bandwidth: float, sample_rate: float) -> NDArray[np.float64]:
+    """The polynomial whose roots are one pair of poles."""
+    radius = np.exp(-np.pi * bandwidth / sample_rate)
+    return np.array([1.0, -2 * radius * np.cos(2 * np.pi * frequency / sample_rate), radius**2])
+
+
+def tilt(
+    wave: ArrayLike, sample_rate: float, slope: float, *, pivot: float = 1000.0
+) -> NDArray[np.float64]:
+    """Return the wave with its spectrum tilted: so many dB more an octave, phases as they were.
+
+    Parameters
+    ----------
+    wave : array_like, (samples,)
+        A recording.
+    sample_rate : float
+        In Hz.
+    slope : float
+        dB an octave, above 0 for a brighter sound.
+    pivot : float
+        In Hz; what is there keeps its level. Below a tenth of it the gain stays the same.
+
+    Returns
+    -------
+    ndarray, (samples,)
+        The changed recording.
+
+    Raises
+    ------
+    ParameterError
+        For a slope that is not finite, or a pivot that is not above 0.
+
+    Notes
+    -----
+    Used by `relviz.studies.cues`.
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 2000 * np.arange(16000) / 16000)
+    >>> louder = tilt(tone, 16000, 6.0)  # an octave above the pivot
+    >>> bool(abs(20 * np.log10(np.std(louder) / np.std(tone)) - 6) < 0.1)
+    True
+    """
+    if not np.isfinite(slope) or not 0 < pivot < np.inf:
+        raise ParameterError(
+            f"slope {slope} dB an octave around {pivot} Hz: give a finite slope, and a pivot above "
+            "0."
+        )
+    samples = np.asarray(wave, dtype=np.float64)
+    size = scipy.fft.next_fast_len(len(samples) + round(0.1 * sample_rate), real=True)
+    frequencies = scipy.fft.rfftfreq(size, 1 / sample_rate)
+    octaves = np.log2(np.maximum(frequencies, pivot / 10) / pivot)
+    gains = 10 ** (slope * octaves / 20)
+    return scipy.fft.irfft(gains * scipy.fft.rfft(samples, size), size)[: len(samples)]
+
+
+def disperse(wave: ArrayLike, sample_rate: float, spread: float = 0.005) -> NDArray[np.float64]:
+    """Return the wave with other phases: low frequencies early, high ones late, none louder.
+
+    Parameters
+    ----------
+    wave : array_like, (samples,)
+        A recording.
+    sample_rate : float
+        In Hz.
+    spread : float
+        Seconds by which half of the rate comes after 0 Hz; half of that at a quarter of the rate.
+        The middle is not moved in time.
+
+    Returns
+    -------
+    ndarray, (samples,)
+        The changed recording: the magnitudes of its spectrum are those of `wave`, but for what
+        leaves it at its ends.
+
+    Raises
+    ------
+    ParameterError
+        For a spread that is not finite.
+
+    Notes
+    -----
+    An all-pass filter whose group delay grows with the frequency. Explained in chapter 13 of the
+    book.
+
+    Examples
+    --------
+    >>> click = np.eye(1, 1600, 800)[0]
+    >>> chirp = disperse(click, 16000, 0.01)
+    >>> bool(np.abs(np.abs(np.fft.rfft(chirp)) - 1).max() < 0.2), bool(np.abs(chirp).max() < 0.2)
+    (True, True)
+    """
+    if not np.isfinite(spread):
+        raise ParameterError(f"spread is {spread} s: give some thousandths of a second.")
+    samples = np.asarray(wave, dtype=np.float64)
+    margin = round(2 * abs(spread) * sample_rate) + 1
+    size = scipy.fft.next_fast_len(len(samples) + 2 * margin, real=True)
+    frequencies = scipy.fft.rfftfreq(size, 1 / sample_rate)
+    delay = spread * (frequencies / sample_rate - 0.5)  # of the phase: half of the group's
+    spectrum = scipy.fft.rfft(np.pad(samples, margin), size)
+    turned = scipy.fft.irfft(spectrum * np.exp(-2j * np.pi * frequencies * delay), size)
+    return turned[margin : margin + len(samples)]
+
+
+def replace_band(
+    wave: ArrayLike, sample_rate: float, low: float, high: float, *, seed: int = 0
+) -> NDArray[np.float64]:
+    """Return the wave with noise in a band, as loud there from moment to moment as the wave was.
+
+    Parameters
+    ----------
+    wave : array_like, (samples,)
+        A recording.
+    sample_rate : float
+        In Hz.
+    low, high : float
+        Limits of the band, in Hz.
+    seed : int
+        Of the noise.
+
+    Returns
+    -------
+    ndarray, (samples,)
+        The changed recording.
+
+    Raises
+    ------
+    ParameterError
+        As `notch`.
+
+    Notes
+    -----
+    `notch` leaves a hole, which no speech has; noise keeps the level, followed over some 10 ms, and
+    takes what was said. Used by `relviz.studies.cues`.
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    >>> noise = replace_band(tone, 16000, 500, 2000)
+    >>> bool(abs(np.std(noise) / np.std(tone) - 1) < 0.1)
+    True
+    >>> bool(abs(np.corrcoef(tone, noise)[0, 1]) < 0.1)
+    True
+    """
+    samples = np.asarray(wave, dtype=np.float64)
+    rest = notch(samples, sample_rate, low, high)
+    noise = np.random.default_rng(seed).standard_normal(len(samples))
+    noise -= notch(noise, sample_rate, low, high)
+    smooth = scipy.signal.butter(1, 30, fs=sample_rate, output="sos")
+    power = scipy.signal.sosfiltfilt(smooth, (samples - rest) ** 2)
+    return rest + noise / noise.std() * np.sqrt(np.maximum(power, 0))
 
 
 def notch(

@@ -227,6 +227,96 @@ def test_notch_refuses(limits):
         acoustics.notch(pulses(100), RATE, *limits)
 
 
+@pytest.mark.parametrize("factor", [0.85, 1.2])
+@pytest.mark.parametrize("number", [1, 2, 3, None])
+def test_one_formant_moves_and_the_rest_stays(number, factor):
+    wave = vowel(100, (600, 1500, 2600, 3600))
+    moved = acoustics.shift_formant(wave, RATE, factor, number, ceiling=5000)
+    before, after = (acoustics.formants(w, RATE, 0.25)[:3] for w in (wave, moved))
+    wanted = np.ones(3)
+    wanted[slice(None) if number is None else number - 1] = factor
+    np.testing.assert_allclose(after / before, wanted, rtol=0.05)
+    assert acoustics.median_f0(moved, RATE) == pytest.approx(100, rel=0.01)
+
+
+def test_a_moved_formant_is_that_of_another_vocal_tract():
+    """An independent route: the vowel made with the other formant, harmonic by harmonic."""
+    wave, other = (vowel(100, (f1, 1500, 2600, 3600)) for f1 in (600, 720))
+    moved = acoustics.shift_formant(wave, RATE, 1.2, 1)
+    levels = [
+        20 * np.log10(np.abs(np.fft.rfft(each[2400:5600]))[20:1000:20])  # 100 Hz to 4.9 kHz
+        for each in (wave, moved, other)
+    ]
+    levels = [each - each[-10:].mean() for each in levels]
+    before, after = (np.std(each - levels[2]) for each in levels[:2])
+    assert after < 0.4 * before  # LP errs a little, and so do its bandwidths
+
+
+@given(st.integers(1, 3000), st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_changes_of_nothing_change_nothing(size, seed):
+    wave = np.random.default_rng(seed).normal(size=size)
+    for same in (
+        acoustics.shift_formant(wave, RATE, 1.0),
+        acoustics.tilt(wave, RATE, 0.0),
+        acoustics.disperse(wave, RATE, 0.0),
+    ):
+        np.testing.assert_allclose(same, wave, atol=1e-9)
+
+
+def test_shift_formant_refuses():
+    for wrong in ({"factor": 0}, {"factor": np.inf}, {"number": 0}, {"number": 6}):
+        with pytest.raises(ParameterError, match="give a factor above 0, and a number from 1 to 5"):
+            acoustics.shift_formant(pulses(100), RATE, **({"factor": 1.2} | wrong))
+    with pytest.raises(ParameterError, match="ceiling is 0 Hz: give what five formants lie below"):
+        acoustics.shift_formant(pulses(100), RATE, 1.2, ceiling=0)
+
+
+def test_tilt_is_a_straight_line_over_octaves():
+    wave = pulses(125, seconds=1.0)
+    bright = acoustics.tilt(wave, RATE, 3.0)
+    inside = slice(4000, 12000)
+    levels = [20 * np.log10(np.abs(np.fft.rfft(w[inside]))) for w in (wave, bright)]
+    hertz = np.array([250, 1000, 2000, 4000])  # harmonics, in bins of 2 Hz
+    gains = (levels[1] - levels[0])[hertz // 2]
+    np.testing.assert_allclose(gains, 3 * np.log2(hertz / 1000), atol=0.05)
+    delayed = np.argmax(scipy.signal.correlate(bright, wave, "same")) - len(wave) // 2
+    assert delayed == 0
+    for wrong in ({"slope": np.nan}, {"slope": 1.0, "pivot": 0}):
+        with pytest.raises(ParameterError, match="give a finite slope, and a pivot above 0"):
+            acoustics.tilt(wave, RATE, **wrong)
+
+
+def test_dispersion_delays_what_is_high_and_makes_nothing_louder():
+    clicks = np.eye(1, 8000, 4000)[0]
+    spread = acoustics.disperse(clicks, RATE, 0.02)
+    np.testing.assert_allclose(np.abs(np.fft.rfft(spread)), 1, atol=0.05)
+    for hertz, after in ((800, -0.008), (4000, 0.0), (7200, 0.008)):  # s, of the group delay
+        band = scipy.signal.butter(2, (hertz - 200, hertz + 200), "bandpass", fs=RATE, output="sos")
+        heard = np.abs(scipy.signal.hilbert(scipy.signal.sosfiltfilt(band, spread)))
+        assert (np.argmax(heard) - 4000) / RATE == pytest.approx(after, abs=0.0015)
+    with pytest.raises(ParameterError, match="spread is nan s: give some thousandths of a second"):
+        acoustics.disperse(clicks, RATE, np.nan)
+
+
+def test_noise_in_a_band_has_the_level_and_not_the_waveform():
+    rng = np.random.default_rng(0)
+    wave = rng.normal(size=4 * RATE) * np.repeat([1.0, 0.1], 2 * RATE)
+    other = acoustics.replace_band(wave, RATE, 2000, 3500, seed=1)
+    band = scipy.signal.butter(4, (2200, 3300), "bandpass", fs=RATE, output="sos")
+    one, two = (scipy.signal.sosfiltfilt(band, each) for each in (wave, other))
+    for part in (slice(4000, 28000), slice(36000, 60000)):
+        assert two[part].std() / one[part].std() == pytest.approx(1, rel=0.15)
+        assert abs(np.corrcoef(one[part], two[part])[0, 1]) < 0.1
+    band = scipy.signal.butter(4, (100, 1500), "bandpass", fs=RATE, output="sos")
+    one, two = (scipy.signal.sosfiltfilt(band, each) for each in (wave, other))
+    np.testing.assert_allclose(one[100:-100], two[100:-100], atol=0.05)
+    again = acoustics.replace_band(wave, RATE, 2000, 3500, seed=1)
+    np.testing.assert_array_equal(other, again)
+    with pytest.raises(ParameterError, match="no band from 0 to 10 Hz"):
+        acoustics.replace_band(wave, RATE, 0, 10)
+
+
 class TestF0Agreement:
     def test_by_hand(self):
         nan = np.nan
