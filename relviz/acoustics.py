@@ -887,8 +887,7 @@ def disperse(wave: ArrayLike, sample_rate: float, spread: float = 0.005) -> NDAr
 
     Notes
     -----
-    An all-pass filter whose group delay grows with the frequency. Explained in chapter 13 of the
-    book.
+    An all-pass filter whose group delay grows with the frequency. Used by `relviz.studies.cues`.
 
     Examples
     --------

@@ -19,7 +19,7 @@ from relviz.attributions import METHODS
 from relviz.cli import data, evaluate, train
 from relviz.corpora import CORPORA, PHONES, timit
 from relviz.networks import PHONE_CNN, SPEAKER_CNN
-from relviz.studies import hand, unheard
+from relviz.studies import cues, hand, unheard
 from relviz.studies import vowels as study
 from relviz.training import STANDARD, Recipe
 
@@ -457,6 +457,20 @@ def test_networks_of_other_phones_are_not_held_against_hand_labels(monkeypatch, 
         assert cli.main(["evaluate", "phones", "--network", "mine"]) == 0
         assert asked == heard
     assert "40.0%" in capsys.readouterr().out
+
+
+def test_one_cue_at_a_time_is_asked_of_a_network(monkeypatch, tmp_path, capsys):
+    monkeypatch.delenv("RELVIZ_DATA", raising=False)
+    path = tmp_path / "effects.csv"
+    line = ["evaluate", "cues", "--network", "phones-0", "--talkers", "1", "--jobs", "1"]
+    assert cli.main([*line, "-o", str(path)]) == 0
+    printed = capsys.readouterr()
+    assert "phones-0" in printed.out and "untrained, phones" in printed.out
+    assert "resynthesis, nothing changed" in printed.out and cues.OTHER in printed.out
+    found = pd.read_csv(path)
+    assert found["talker"].nunique() == 2 and found["nats"].gt(0).any()
+    assert cli.main([*line, "-o", str(tmp_path / "effects.txt")]) == 1
+    assert "effects.txt ends in neither .csv nor .parquet" in capsys.readouterr().err
 
 
 @pytest.mark.slow

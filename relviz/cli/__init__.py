@@ -81,6 +81,18 @@ Where TIMIT's sample is at hand, frames against its labels by hand follow, with
 the closures of stops both ways.
 """
 
+_EVALUATE_CUES = """\
+What does a network listen to? One cue is changed, the rest is held.
+
+On the American English Vowels: F0, one formant or all, the spectral tilt, a
+band replaced by noise; then what should not matter, resynthesis with nothing
+changed, 3 ms later, another level, other phases; and another vowel of the same
+talker. Columns: nats, how far the posteriors move (Kullback-Leibler) [95 %
+interval over talkers]; share, of what another vowel moves them; changed,
+recordings whose class is another; noise, the nats of noise that has the energy
+and the spectrum of the change.
+"""
+
 _EVALUATE_SPEAKERS = """\
 Is it the voice that a speaker network tells, or how it was recorded?
 
@@ -103,6 +115,8 @@ Examples:
                                             two folds of yours
   relviz evaluate speakers --answers a.csv  every answer, with its margin
   relviz evaluate hand --network runs/a     a run of yours, by hand labels
+  relviz evaluate cues --network phones-1 --talkers 5
+                                            what one network listens to
 """
 
 _TRAIN = """\
@@ -284,6 +298,7 @@ def _build() -> App:
 
     evaluate = group("evaluate", _EVALUATE, _EVALUATE_EXAMPLES)
     evaluate.command("relviz.cli.evaluate:vowels", help=_EVALUATE_VOWELS)
+    evaluate.command("relviz.cli.evaluate:cues", help=_EVALUATE_CUES)
     evaluate.command("relviz.cli.evaluate:hand", help=_EVALUATE_HAND)
     evaluate.command("relviz.cli.evaluate:phones", help=_EVALUATE_PHONES)
     evaluate.command("relviz.cli.evaluate:speakers", help=_EVALUATE_SPEAKERS)

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from relviz.attributions import Method
+    from relviz.corpora import Vowel
     from relviz.training import sets
 
-__all__ = ["hand", "phones", "speakers", "vowels"]
+__all__ = ["cues", "hand", "phones", "speakers", "vowels"]
 
 
 def vowels(
@@ -92,12 +93,7 @@ def vowels(
     signals = study.standard_signals(trained, seeds, architecture, classes, methods)
     corpus = corpora.vowels()
     if talkers:
-        kept = {
-            talker
-            for sex in "MF"
-            for talker in sorted({t.talker for t in corpus.tokens if t.sex == sex})[:talkers]
-        }
-        corpus = replace(corpus, tokens=tuple(t for t in corpus.tokens if t.talker in kept))
+        corpus = replace(corpus, tokens=_first(corpus.tokens, talkers))
     print(printable(corpus.source.describe()), file=sys.stderr)
     settings = study.Settings(f0_floor=floor, f0_ceiling=ceiling)
     table = study.table2(signals, corpus, settings=settings, jobs=jobs, progress=True)
@@ -108,6 +104,62 @@ def vowels(
     if output:  # last, so that a disk that is full by now takes nothing from the reader
         _write(table, output)
         print(printable(f"{len(table)} cells in {output}"), file=sys.stderr)
+
+
+def cues(
+    *,
+    network: Annotated[
+        list[str] | None,
+        Parameter(metavar="NAME", show_default="phones, speakers, a control and untrained ones"),
+    ] = None,
+    talkers: Annotated[Count | None, Parameter(show_default="all")] = None,
+    output: Annotated[File | None, Parameter(alias="-o")] = None,
+    jobs: Annotated[int, Parameter(metavar="N", show_default="-1, all cores")] = -1,
+) -> None:
+    """Print how far decisions move when one cue is changed.
+
+    Parameters
+    ----------
+    network
+        A trained network, may be repeated: phones-0, speakers-0, phones-shuffled-0, a run's folder.
+        An untrained one of its kind stands beside it.
+    talkers
+        Only the first N men and N women.
+    output
+        Write the effect on every recording to FILE, .csv or .parquet.
+    jobs
+        Worker processes.
+    """
+    require("pandas", "parselmouth")
+    from relviz import corpora, pretrained
+    from relviz.networks import build
+    from relviz.studies import cues as study
+
+    if output:
+        _writable(output)
+    names = network or ["phones-0", "speakers-0", "phones-shuffled-0"]
+    networks: dict[str, Any] = {name: pretrained.load(name) for name in map(at_home, names)}
+    for net in tuple(networks.values()):
+        study_of = net.metadata.study
+        networks[f"untrained, {study_of}"] = build(
+            net.architecture, len(net.metadata.classes), seed=0
+        )
+    corpus = corpora.vowels()
+    print(printable(corpus.source.describe()), file=sys.stderr)
+    recordings = study.of_vowels(_first(corpus.tokens, talkers))
+    found = study.effects(networks, recordings, jobs=jobs, progress=True)
+    table = study.table(found)
+    for name, some in table.groupby("network", sort=False):
+        shown = some[["change"]].assign(
+            nats=[f"{each:.3f}" for each in some["nats"]],
+            share=[f"{each:.2f}" for each in some["share"]],
+            changed=[f"{each:.0%}" for each in some["changed"]],
+            noise=[f"{each.value:.3f}" for each in some["noise nats"]],
+        )
+        print(f"\n{printable(name)}\n")
+        print(shown.to_string(index=False))
+    if output:
+        _write(found.round(6), output)
 
 
 def hand(
@@ -282,6 +334,16 @@ def speakers(
         _write(study.flat(table).round(4), output)
     if answers:
         _write(found, answers)
+
+
+def _first(tokens: Sequence[Vowel], talkers: int | None) -> tuple[Vowel, ...]:
+    """Keep the tokens of the first so many men and women."""
+    kept = {
+        talker
+        for sex in "MF"
+        for talker in sorted({t.talker for t in tokens if t.sex == sex})[:talkers]
+    }
+    return tuple(t for t in tokens if t.talker in kept)
 
 
 def _writable(path: Path) -> None:

@@ -6,6 +6,7 @@ require("joblib", "pandas")
 
 from relviz.studies import (
     bands,
+    cues,
     hand,
     layers,
     phones,
@@ -20,6 +21,7 @@ from relviz.studies import (
 
 __all__ = [
     "bands",
+    "cues",
     "hand",
     "layers",
     "phones",

@@ -1,0 +1,132 @@
+"""relviz.studies.cues: the decision moves with the cue that a network uses, and with no other."""
+
+import numpy as np
+import pytest
+import scipy.special
+import torch
+
+from relviz import acoustics, corpora, statistics
+from relviz._errors import ParameterError
+from relviz.studies import cues
+
+
+@pytest.fixture(scope="module")
+def recordings():
+    tokens = corpora.vowel_corpus(["ah", "eh", "iy"], men=2, women=2)
+    return cues.of_vowels(tokens)
+
+
+def change(text):
+    return next(c for c in (*cues.CHANGES, *cues.CONTROLS) if str(c) == text)
+
+
+class ByBand(torch.nn.Module):
+    """A network with a known answer: two classes, by the energy of a band."""
+
+    window = 4000
+
+    def __init__(self, low, high):
+        super().__init__()
+        hertz = torch.fft.rfftfreq(self.window, 1 / 16000)
+        self.register_buffer("inside", ((hertz >= low) & (hertz < high)).float())
+
+    def forward(self, x):
+        power = torch.fft.rfft(x).abs() ** 2
+        level = 5 * torch.log10((power * self.inside).sum(-1))
+        return torch.stack([level, torch.full_like(level, 20.0)], dim=-1)
+
+
+def test_divergence_is_kullback_and_leiblers(recordings):
+    """By hand, from scipy."""
+    net = ByBand(250, 1000)
+    found = cues.effect(net, recordings, change("F1, +15 %"))
+    for each in recordings[:3]:
+        start = round(each.times[0] * 16000) - 2000
+        moved = acoustics.shift_formant(each.wave, 16000, 1.15, 1, ceiling=each.ceiling)
+        p, q = (
+            net(torch.tensor(_standard(w, start), dtype=torch.float32)[None])[0].softmax(0).numpy()
+            for w in (each.wave, moved)
+        )
+        row = found.query("recording == @each.name and cue == 'F1'").iloc[0]
+        assert row["nats"] == pytest.approx(scipy.special.rel_entr(p, q).sum(), rel=1e-3, abs=1e-7)
+        assert row["changed"] == float(p.argmax() != q.argmax())
+
+
+def _standard(wave, start):
+    padded = np.pad(np.asarray(wave, dtype=np.float64), 4000)[start + 4000 :][:4000]
+    return (padded - padded.mean()) / padded.std()
+
+
+def test_the_band_that_is_used_is_found(recordings):
+    for low, high in cues.BANDS[2:4]:
+        net = {"": ByBand(1.2 * low, high / 1.2)}  # the skirts of the next band's filter end there
+        found = cues.table(
+            cues.effects(net, recordings, cues.CHANGES[-6:], normalise="none", jobs=1)
+        )
+        nats = {row["cue"]: row["nats"].value for _, row in found.iterrows()}
+        del nats[cues.OTHER]
+        # noise in a band has, in one window, not quite its energy
+        assert max(nats, key=nats.get) == f"noise, {low:g} to {high:g} Hz"
+
+
+def test_a_pure_level_moves_nothing_and_its_noise_does(recordings):
+    found = cues.effect(ByBand(250, 1000), recordings, change("level, -12 dB"))
+    found = found[found["cue"] == "level"]
+    assert found["nats"].abs().max() < 1e-6 and not found["changed"].any()
+    assert (found["noise nats"] > found["nats"]).all()
+
+
+def test_noise_has_the_energy_and_the_magnitudes_of_the_change():
+    rng = np.random.default_rng(0)
+    before, after = rng.normal(size=(2, 1001))
+    noise = cues._noise(before, after, 1)
+    one, two = (np.abs(np.fft.rfft(each - before))[1:] for each in (after, noise))
+    np.testing.assert_allclose(one, two, rtol=1e-9)
+    assert abs(np.corrcoef(after - before, noise - before)[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize("each", cues.CHANGES[:26], ids=str)
+def test_a_change_does_what_it_says_and_little_else(recordings, each):
+    """F0 by 2 %, a formant by 6 % in the median; what is not named stays within 4 %."""
+    found = cues.measured(recordings, each)[["f0", "f1", "f2", "f3"]].median()
+    wanted = dict.fromkeys(found.index, 1.0)
+    factor = 1 + each.size / 100 if each.size > 0 else 1 / (1 - each.size / 100)
+    if each.cue == "F0":
+        wanted["f0"] = 2 ** (each.size / 12)
+    elif each.cue == "all formants":
+        wanted.update(f1=factor, f2=factor, f3=factor)
+    else:
+        wanted[each.cue.lower()] = factor
+    for name, value in found.items():
+        moved = wanted[name] != 1
+        assert value == pytest.approx(wanted[name], rel=0.08 if moved else 0.06), name
+
+
+def test_intervals_count_talkers(recordings):
+    net = ByBand(250, 1000)
+    found = cues.effects({"net": net}, recordings, [change("F1, +15 %")], jobs=1)
+    row = cues.table(found).iloc[0]
+    mine = found[found["cue"] == "F1"].groupby("talker")["nats"].mean()
+    other = found[found["cue"] == cues.OTHER].groupby("talker")["nats"].mean()
+    assert row["talkers"] == 4 and row["nats"] == statistics.bootstrap(mine.to_numpy())
+    assert row["share"].value == pytest.approx(mine.sum() / other.sum())
+
+
+def test_workers_find_the_same(recordings):
+    net = ByBand(250, 1000)
+    some = [change("F1, +15 %"), change("later, +3 ms")]
+    one, two = (cues.effects({"net": net}, recordings[:4], some, jobs=jobs) for jobs in (1, 2))
+    assert one.equals(two)
+
+
+def test_refuses():
+    net = ByBand(250, 1000)
+    with pytest.raises(ParameterError, match="there are no recordings: give one or more"):
+        cues.effect(net, [], cues.CHANGES[0])
+    half = cues.Change("half", 1, "", lambda r: r.wave[:100])
+    wave = np.random.default_rng(0).normal(size=8000)
+    with pytest.raises(ParameterError) as refused:
+        cues.effect(net, [cues.Recording("mine", "me", wave, (0.25,))], half)
+    assert str(refused.value) == (
+        "half makes mine (100,) samples in the place of (8000,): let the change keep the length."
+    )
