@@ -156,7 +156,7 @@ def cues(
             changed=[f"{each:.0%}" for each in some["changed"]],
             noise=[f"{each.value:.3f}" for each in some["noise nats"]],
         )
-        print(f"\n{printable(name)}\n")
+        print(f"\n{printable(str(name))}\n")
         print(shown.to_string(index=False))
     if output:
         _write(found.round(6), output)
