@@ -6,6 +6,7 @@ Each function takes any text to one that shows the same characters there, and th
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from html import escape
 
@@ -13,6 +14,9 @@ __all__ = ["code", "drawn", "markdown", "printable"]
 
 _OBEYED = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 """Unicode's categories of what is no visible character: controls, turns of direction, halves."""
+
+_BEFORE_A_NAME = re.compile(r"\.(?=[^\W\d_])")
+"""The dots of what may be taken for a host's name, such as x.ax."""
 
 _DRAWS = str.maketrans({character: f"\\{character}" for character in "\\`*_[]{}|~$@"})
 
@@ -58,7 +62,8 @@ def markdown(text: str) -> str:
     >>> print(markdown("<img src=x onerror=alert(1)> *now*"))
     &lt;img src=x onerror=alert(1)&gt; \*now\*
     """
-    return escape(printable(text).translate(_DRAWS).replace("://", ":\\//"), quote=False)
+    shown = printable(text).translate(_DRAWS).replace("://", ":\\//")
+    return escape(_BEFORE_A_NAME.sub(r"\.", shown), quote=False)
 
 
 def code(text: str) -> str:

@@ -240,7 +240,7 @@ def effect(
 def effects(
     networks: Mapping[str, Callable[[torch.Tensor], torch.Tensor]],
     recordings: Sequence[Recording],
-    changes: Sequence[Change] = (*CHANGES, *CONTROLS),
+    changes: Sequence[Change] | None = None,
     *,
     window: int | None = None,
     normalise: Normalise | None = None,
@@ -255,8 +255,8 @@ def effects(
         By name, as in `effect`.
     recordings : sequence of Recording
         Asked before and after.
-    changes : sequence of Change
-        Each by itself.
+    changes : sequence of Change, optional
+        Each by itself; default, `CHANGES` and `CONTROLS`.
     window, normalise
         As in `relviz.relevance_signal`.
     jobs : int
@@ -294,6 +294,7 @@ def effects(
     """
     if not recordings:
         raise ParameterError("there are no recordings: give one or more.")
+    changes = (*CHANGES, *CONTROLS) if changes is None else changes
     asked = partial(_log_posteriors, window=window, normalise=normalise)
     waves = [np.asarray(each.wave, dtype=np.float64) for each in recordings]
     before = {name: asked(net, waves, recordings) for name, net in networks.items()}
