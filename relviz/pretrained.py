@@ -346,7 +346,7 @@ def _training(metadata: Metadata) -> str:
 def _scores(scores: Mapping[str, Any]) -> list[str]:
     lines = []
     for test, values in scores.items():
-        if "by_speaker" in values:
+        if values.get("by_speaker"):
             speakers = {who: _values(each) for who, each in values["by_speaker"].items()}
             lines += _over_speakers(test, speakers)
             continue

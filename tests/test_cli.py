@@ -465,7 +465,7 @@ def test_one_cue_at_a_time_is_asked_of_a_network(monkeypatch, tmp_path, capsys):
     line = ["evaluate", "cues", "--network", "phones-0", "--talkers", "1", "--jobs", "1"]
     assert cli.main([*line, "-o", str(path)]) == 0
     printed = capsys.readouterr()
-    assert "phones-0" in printed.out and "untrained, phones" in printed.out
+    assert "phones-0" in printed.out and "untrained, as phones-0" in printed.out
     assert "resynthesis, nothing changed" in printed.out and cues.OTHER in printed.out
     found = pd.read_csv(path)
     assert found["talker"].nunique() == 2 and found["nats"].gt(0).any()

@@ -139,24 +139,24 @@ def cues(
         _writable(output)
     names = network or ["phones-0", "speakers-0", "phones-shuffled-0"]
     networks: dict[str, Any] = {name: pretrained.load(name) for name in map(at_home, names)}
-    for net in tuple(networks.values()):
-        study_of = net.metadata.study
-        networks[f"untrained, {study_of}"] = build(
-            net.architecture, len(net.metadata.classes), seed=0
-        )
+    kinds: dict[Any, str] = {}
+    for name, net in networks.items():
+        kinds.setdefault((net.architecture, len(net.metadata.classes)), name)
+    for (architecture, classes), name in kinds.items():
+        networks[f"untrained, as {name}"] = build(architecture, classes, seed=0)
     corpus = corpora.vowels()
     print(printable(corpus.source.describe()), file=sys.stderr)
     recordings = study.of_vowels(_first(corpus.tokens, talkers))
     found = study.effects(networks, recordings, jobs=jobs, progress=True)
     table = study.table(found)
-    for name, some in table.groupby("network", sort=False):
+    for asked, some in table.groupby("network", sort=False):
         shown = some[["change"]].assign(
             nats=[f"{each:.3f}" for each in some["nats"]],
             share=[f"{each:.2f}" for each in some["share"]],
             changed=[f"{each:.0%}" for each in some["changed"]],
             noise=[f"{each.value:.3f}" for each in some["noise nats"]],
         )
-        print(f"\n{printable(str(name))}\n")
+        print(f"\n{printable(str(asked))}\n")
         print(shown.to_string(index=False))
     if output:
         _write(found.round(6), output)

@@ -23,7 +23,7 @@ from relviz import acoustics, audio, statistics, tasks
 from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import Vowel
-from relviz.signals import Normalise, batches
+from relviz.signals import Normalise, batches, check_rate
 
 __all__ = [
     "BANDS",
@@ -222,7 +222,8 @@ def effect(
     Raises
     ------
     ParameterError
-        For no recordings, and a change that leaves another length.
+        For no recordings, a network that does not hear at 16 kHz, and a change that leaves another
+        length.
 
     Examples
     --------
@@ -277,7 +278,8 @@ def effects(
     Raises
     ------
     ParameterError
-        For no recordings, and a change that leaves another length.
+        For no recordings, a network that does not hear at 16 kHz, and a change that leaves another
+        length.
 
     References
     ----------
@@ -294,6 +296,8 @@ def effects(
     """
     if not recordings:
         raise ParameterError("there are no recordings: give one or more.")
+    for name, net in networks.items():
+        check_rate(net, SAMPLE_RATE, f"the network {name!r}")
     changes = (*CHANGES, *CONTROLS) if changes is None else changes
     asked = partial(_log_posteriors, window=window, normalise=normalise)
     waves = [np.asarray(each.wave, dtype=np.float64) for each in recordings]
