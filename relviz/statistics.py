@@ -58,17 +58,22 @@ class Interval(Generic[_Number]):
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
 
-def wilson(share: float, trials: float, confidence: float = 0.95) -> Interval[float]:
+def wilson(
+    share: float, trials: float, confidence: float = 0.95, *, variance: float | None = None
+) -> Interval[float]:
     """Give the share of successes in independent trials Wilson's score interval.
 
     Parameters
     ----------
     share : float
-        Successes over trials, from 0 to 1.
+        Successes over trials, from 0 to 1; or the mean of several units' shares.
     trials : float
-        How many independent trials, above 0; a fraction where their number is an estimate.
+        How many independent trials, above 0; or how many units.
     confidence : float
         How often such intervals hold the true probability, from 0 to 1.
+    variance : float, optional
+        Of the units' shares, a sum of squares over their number. Default: that of units which
+        succeed or fail as a whole, share times (1 - share), the largest.
 
     Returns
     -------
@@ -78,7 +83,7 @@ def wilson(share: float, trials: float, confidence: float = 0.95) -> Interval[fl
     Raises
     ------
     ParameterError
-        For a share outside 0 to 1, for no trials and for a confidence outside 0 to 1.
+        For a share outside 0 to 1, no trials, a confidence outside 0 to 1 and a variance below 0.
 
     References
     ----------
@@ -86,18 +91,31 @@ def wilson(share: float, trials: float, confidence: float = 0.95) -> Interval[fl
 
     Notes
     -----
-    Explained in chapter 8 of the book.
+    A talker who says five words is a unit with a share, not five trials. Units are worth
+    ``units * (units * share * (1 - share) + z**2 / 2) / (units * variance + z**2 / 2)`` trials, z
+    being 1.96 for 95 %: as many as they are where each succeeds or fails as a whole, more the less
+    they differ. Of units that are all right nothing is known of how they differ, and they count
+    once. The summand is the least with which an interval's lower end does not rise when one more
+    trial of a unit fails. Explained in chapter 8 of the book.
 
     Examples
     --------
     >>> print(wilson(1.0, 45))
     1 [0.921, 1]
+    >>> print(wilson(0.8, 45, variance=0.02))
+    0.8 [0.728, 0.857]
     """
     if not 0 <= share <= 1:
         raise ParameterError(f"share is {share:g}: give successes / trials, from 0 to 1.")
     if not 0 < trials < np.inf:
         raise ParameterError(f"trials is {trials:g}: give a number above 0.")
+    if variance is None:
+        variance = share * (1 - share)
+    if not 0 <= variance < np.inf:
+        raise ParameterError(f"variance is {variance:g}: give that of the shares, 0 or more.")
     z = float(special.ndtri(_upper(confidence)))
+    known = trials * share * (1 - share), trials * variance
+    trials *= (known[0] + z**2 / 2) / (known[1] + z**2 / 2)
     centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
     half = z / (1 + z**2 / trials)
     half *= float(np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2)))

@@ -57,6 +57,45 @@ class TestWilson:
         assert (none_right.low, none_right.high) == (0, pytest.approx(z2 / (trials + z2)))
         assert all_right.low < 1 and none_right.high > 0
 
+    @given(st.integers(1, 300), st.integers(2, 40), st.data())
+    def test_units_are_worth_more_the_less_they_differ(self, units, trials, data):
+        right = data.draw(st.integers(0, units * trials))
+        share = right / (units * trials)
+        most = share * (1 - share)
+        ends = [
+            statistics.wilson(share, units, variance=variance)
+            for variance in np.linspace(0, most, 5)
+        ]
+        lows, highs = np.array([(end.low, end.high) for end in ends]).T
+        assert (np.diff(lows) <= 1e-12).all() and (np.diff(highs) >= -1e-12).all()
+        assert ends[-1] == statistics.wilson(share, units)  # each a success or a failure
+        # as many trials as it says, as written in its Notes
+        half = 1.959964**2 / 2
+        worth = units * (units * most + half) / (units * most / 3 + half)
+        found = statistics.wilson(share, units, variance=most / 3)
+        assert [*found] == pytest.approx([*statistics.wilson(share, worth)], abs=1e-6)
+
+    @given(st.integers(1, 300), st.integers(2, 40))
+    def test_a_failure_more_lifts_no_end(self, units, trials):
+        """From all right on, one failure in one unit more at a time."""
+        before = statistics.wilson(1.0, units, variance=0.0)
+        for failed in range(1, min(units, 10) + 1):
+            shares = np.ones(units)
+            shares[:failed] -= 1 / trials
+            after = statistics.wilson(shares.mean(), units, variance=shares.var())
+            assert after.low < before.low and after.high <= before.high
+            assert before.low - after.low < 3 / (units * trials)  # and it does not jump
+            before = after
+
+    def test_holds_the_truth_of_units_that_differ(self):
+        """Talkers of five words each that stand and fall together, to any degree."""
+        rng = np.random.default_rng(0)
+        for share, spread in ((0.8, 1.0), (0.8, 20.0), (0.95, 3.0), (0.5, 1e6), (0.99, 5.0)):
+            chance = rng.beta(share * spread, (1 - share) * spread, (1000, 31))
+            shares = rng.binomial(5, chance) / 5
+            ends = [statistics.wilson(row.mean(), 31, variance=row.var()) for row in shares]
+            assert np.mean([end.low <= share <= end.high for end in ends]) > 0.94
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
@@ -71,6 +110,10 @@ class TestWilson:
         with pytest.raises(ParameterError) as caught:
             statistics.wilson(*arguments)
         assert str(caught.value) == message
+
+    def test_refuses_a_variance_below_0(self):
+        with pytest.raises(ParameterError, match="variance is -1: give that of the shares, 0 or"):
+            statistics.wilson(0.5, 9, variance=-1)
 
 
 class TestMeans:
