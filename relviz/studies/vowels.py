@@ -192,8 +192,8 @@ def estimates(
         One row a signal, replicate, pre-emphasis and token: columns ``signal``, ``replicate``,
         ``pre_emphasis``, ``token``, ``talker``, ``sex``, ``vowel``, and for each measure ``f0``
         (estimate), ``f0_true`` (by hand), ``f0_sd`` (the tolerance), all in Hz; and
-        ``f1_contrast``, ``f2_contrast`` in dB, what `contrast` takes means of, the same for every
-        pre-emphasis.
+        ``f1_contrast``, ``f2_contrast`` in dB, what `contrast` takes means of, and ``f1_pairs``,
+        ``f2_pairs``, from how many other vowels each comes; the same for every pre-emphasis.
 
     Raises
     ------
@@ -332,7 +332,11 @@ def _elsewhere(tokens: Sequence[Vowel]) -> dict[str, dict[str, list[float]]]:
 def _contrasts(
     signal: NDArray, token: Vowel, others: Mapping[str, list[float]], settings: Settings
 ) -> dict[str, float]:
-    """Level of a signal's spectrum at a token's formants over that at other vowels', in dB."""
+    """Level of a signal's spectrum at a token's formants over that at other vowels', in dB.
+
+    With it, from how many other vowels that is a mean: a token that is near to others must not
+    count for as much as one that is far from all, or a fixed spectrum would not cancel.
+    """
     frequencies, magnitude = acoustics.short_term_spectrum(
         signal,
         SAMPLE_RATE,
@@ -353,6 +357,7 @@ def _contrasts(
         far = [f for f in others[formant] if abs(f - here) > 2 * settings.contrast_band]
         levels = [level(f) for f in far]
         found[f"{formant}_contrast"] = level(here) - float(np.mean(levels)) if levels else np.nan
+        found[f"{formant}_pairs"] = len(levels)
     return found
 
 
@@ -374,9 +379,10 @@ def score(estimates: pd.DataFrame) -> pd.DataFrame:
 
     Notes
     -----
-    The interval is Wilson's, with the number of independent observations estimated from how talkers
-    differ, since vowels of a talker, and replicates on a token, are not independent. Explained in
-    chapter 8 of the book.
+    The interval is `relviz.statistics.wilson`'s of as many units as there are talkers, with the
+    variance of their shares, since vowels of a talker, and replicates on a token, are not
+    independent. One rule serves every row, those where all is right, too. Explained in chapter 8 of
+    the book.
 
     Examples
     --------
@@ -421,11 +427,7 @@ def score(estimates: pd.DataFrame) -> pd.DataFrame:
 def _accuracy(cell: pd.DataFrame) -> dict[str, float]:
     accuracy = _mean(cell)
     talkers = cell.groupby("talker")["right"].mean()
-    independent = float(len(talkers))
-    variance = talkers.var() / len(talkers) if len(talkers) > 1 else 0.0
-    if variance > 0:
-        independent = float(np.clip(accuracy * (1 - accuracy) / variance, len(talkers), len(cell)))
-    _, low, high = statistics.wilson(accuracy, independent)
+    _, low, high = statistics.wilson(accuracy, len(talkers), variance=float(talkers.var(ddof=0)))
     by_replicate = [_mean(part) for _, part in cell.groupby("replicate")]
     return {
         "n": len(cell),
@@ -440,10 +442,13 @@ def _accuracy(cell: pd.DataFrame) -> dict[str, float]:
 def contrast(estimates: pd.DataFrame) -> pd.DataFrame:
     """Return the formant contrast: how much stronger a signal is at its own formants.
 
-    For each token, the level of the signal's spectrum at its hand-measured formant, minus the mean
-    level where the *same talker* has that formant in the other vowels. A signal whose spectrum is
-    the same whatever is spoken gets 0 dB, however it is shaped; a negative contrast says that the
-    signal is weakest at the formants, and is as far from chance as a positive one.
+    For two vowels of the *same talker*, one formant of which lies in two places: the level of each
+    vowel's signal at its own place, minus that at the other's, and of both the mean. A talker's
+    contrast is the mean over all pairs of vowels whose places are more than two
+    `Settings.contrast_band` apart. A signal whose spectrum is the same whatever is spoken gets
+    exactly 0 dB, however it is shaped, since in each pair one vowel's loss is the other's gain; a
+    negative contrast says that the signal is weakest at the formants, and is as far from chance as
+    a positive one.
 
     Parameters
     ----------
@@ -454,8 +459,8 @@ def contrast(estimates: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Columns ``signal``, ``formant``, ``n`` (tokens times replicates), ``contrast`` (mean over
-        talkers, dB), ``low``, ``high`` (95 % t interval over talkers), ``lowest``, ``highest`` (of
-        the replicates' means over tokens).
+        talkers, dB), ``low``, ``high`` (95 % t interval over talkers), ``lowest``, ``highest`` (the
+        same mean, of single replicates).
 
     Notes
     -----
@@ -464,7 +469,8 @@ def contrast(estimates: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> made_up = pd.DataFrame({"signal": "a", "replicate": 0, "pre_emphasis": 0.0,
-    ...     "talker": ["w01", "w02", "w03"], "f1_contrast": [1.0, 2.0, 3.0], "f2_contrast": 0.0})
+    ...     "talker": ["w01", "w02", "w03"], "f1_contrast": [1.0, 2.0, 3.0], "f1_pairs": 4,
+    ...     "f2_contrast": 0.0, "f2_pairs": 4})
     >>> contrast(made_up)[["signal", "formant", "n", "contrast"]]
       signal formant  n  contrast
     0      a      f1  3       2.0
@@ -475,12 +481,13 @@ def contrast(estimates: pd.DataFrame) -> pd.DataFrame:
     for signal, group in once.groupby("signal", sort=False):
         for formant in FORMANTS:
             known = group.dropna(subset=f"{formant}_contrast")
-            values = known[f"{formant}_contrast"]
-            talkers = values.groupby(known["talker"]).mean()
+            talkers = _over_pairs(known, formant)
             mean = Interval(np.nan, np.nan, np.nan)
             if len(talkers):
                 mean = statistics.t_interval(talkers)
-            replicates = values.groupby(known["replicate"]).mean()
+            replicates = [
+                _over_pairs(part, formant).mean() for _, part in known.groupby("replicate")
+            ]
             rows.append(
                 {
                     "signal": signal,
@@ -489,11 +496,18 @@ def contrast(estimates: pd.DataFrame) -> pd.DataFrame:
                     "contrast": mean.value,
                     "low": mean.low,
                     "high": mean.high,
-                    "lowest": replicates.min(),
-                    "highest": replicates.max(),
+                    "lowest": min(replicates, default=np.nan),
+                    "highest": max(replicates, default=np.nan),
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _over_pairs(known: pd.DataFrame, formant: str) -> pd.Series:
+    """Mean contrast of each talker over pairs of vowels, each pair seen from both."""
+    pairs = known[f"{formant}_pairs"]
+    sums = (pairs * known[f"{formant}_contrast"]).groupby(known["talker"]).sum()
+    return sums / pairs.groupby(known["talker"]).sum()
 
 
 def _mean(cell: pd.DataFrame) -> float:

@@ -1,10 +1,12 @@
 """relviz.studies.vowels: the protocol on made-up estimates, synthetic vowels and recordings."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.signal
 from scipy import stats
 
 from relviz import networks
@@ -89,6 +91,24 @@ def test_tokens_that_agree_within_talkers_do_not_narrow_the_interval():
     ]
     free = cell(study.score(pd.concat(mixed)), measure="f0", sex="M", vowel="mean")
     assert free["high"] - free["low"] < 0.7 * (same["high"] - same["low"])
+
+
+def test_intervals_have_one_rule():
+    """From all right, one wrong token more at a time: no end jumps, and the lower one falls."""
+    talkers = [f"m{i}" for i in range(16)]
+
+    def interval(wrong):
+        rights = np.ones((5, 16), bool)
+        rights.ravel()[np.random.default_rng(1).permutation(80)[:wrong]] = False
+        copies = [made_up(list(row), talkers).assign(vowel=str(v)) for v, row in enumerate(rights)]
+        row = cell(study.score(pd.concat(copies)), measure="f0", sex="M", vowel="mean")
+        assert row["low"] <= row["accuracy"] <= row["high"]
+        return row["low"], row["high"]
+
+    ends = np.array([interval(wrong) for wrong in range(8)])
+    assert (np.diff(ends[:, 0]) < 0).all() and (np.diff(ends[:, 1]) <= 0).all()
+    assert (np.diff(ends, axis=0) > -0.03).all()
+    assert np.diff(ends[0]) < np.diff(ends[1])  # certainty is no wider than almost
 
 
 def test_certainty_still_has_an_interval():
@@ -230,10 +250,64 @@ def test_contrast_of_speech_and_of_noise(synthetic):
     assert (table.loc["noise", "n"] <= 40).all() and (table.loc["original", "n"] <= 20).all()
 
 
+def test_a_spectrum_that_never_changes_has_no_contrast(synthetic):
+    """Exactly none, however it is shaped: 12 dB an octave, a peak, anything."""
+    response = np.random.default_rng(2).standard_normal(400) * np.hanning(400)
+    shapes = {"steep": ([1.0], [1.0, -1.98, 0.9801]), "peak": ([1.0], [1.0, -1.7, 0.95])}
+
+    def fixed(shape):
+        def signal(wave, centre):
+            found = np.zeros(len(wave))
+            found[centre - 200 : centre + 200] = response
+            return scipy.signal.lfilter(*shape, found)
+
+        return signal
+
+    signals = {name: fixed(shape) for name, shape in shapes.items()}
+    # cut where a token ends, a tail would be another spectrum
+    frames = study.estimates(signals, synthetic, settings=short_frame(), jobs=1)
+    assert frames["f1_pairs"].nunique() > 1  # some vowels are near others, so this is a test
+    table = study.contrast(frames)
+    assert (table["contrast"].abs() < 1e-6).all() and (table["high"].abs() < 1e-6).all()
+
+
+def short_frame():
+    return study.Settings(contrast_length=0.03)
+
+
+def test_contrast_by_pairs(synthetic):
+    """Written out pair by pair, from spectra of a plain FFT."""
+    settings = study.Settings()
+    found = study.contrast(study.estimates({"a": study.original}, synthetic, jobs=1))
+    for formant, got in zip(study.FORMANTS, found["contrast"], strict=True):
+        means = []
+        for talker in sorted({t.talker for t in synthetic.tokens}):
+            own = [t for t in synthetic.tokens if t.talker == talker]
+            spectra = []
+            for token in own:
+                first = round(token.steady * 16000) - 800
+                wave = np.pad(token.wave(), 1600)[first + 1600 :][:1600]
+                power = np.abs(np.fft.rfft(wave * scipy.signal.get_window("hann", 1600), 2048)) ** 2
+                spectra.append(power)
+            places = [getattr(t, formant) for t in own]
+
+            def level(power, place):
+                near = np.abs(np.arange(1025) * 16000 / 2048 - place) <= settings.contrast_band
+                return 10 * np.log10(power[near].mean())
+
+            pairs = [
+                level(a, f) - level(a, g) + level(b, g) - level(b, f)
+                for (a, f), (b, g) in combinations(zip(spectra, places, strict=True), 2)
+                if abs(f - g) > 2 * settings.contrast_band
+            ]
+            means.append(np.mean(pairs) / 2)
+        assert got == pytest.approx(np.mean(means), abs=1e-6)
+
+
 def test_contrast_intervals_are_over_talkers():
     frame = made_up([True] * 6, ["a", "a", "b", "b", "c", "c"])
     values = np.array([1.0, 3.0, 4.0, 6.0, np.nan, 2.0])
-    frame = frame.assign(f1_contrast=values, f2_contrast=np.nan)
+    frame = frame.assign(f1_contrast=values, f1_pairs=3, f2_contrast=np.nan, f2_pairs=0)
     row = study.contrast(pd.concat([frame, frame.assign(pre_emphasis=0.0)])).iloc[0]
     expected = stats.t.interval(0.95, 2, loc=3.0, scale=stats.sem([2.0, 5.0, 2.0]))
     assert (row["contrast"], row["n"]) == (pytest.approx(3.0), 5)
