@@ -553,7 +553,8 @@ def lrp(
     -----
     A layer's output z = W a + b is replaced by z' (z / z') with z' from weights W + gamma W+ and
     biases b + gamma b+, and the fraction held fixed: its value stays, and input times gradient is
-    then the rule's relevance. A pooling hands all relevance to what won.
+    then the rule's relevance. A bias counts as a weight whose input is always 1, as in the source:
+    what falls to it is not handed on. A pooling hands all relevance to what won.
 
     References
     ----------

@@ -164,6 +164,31 @@ def test_lrp_layer_by_layer(gamma):
     torch.testing.assert_close(free.sum(-1), net(bias=False)(X)[:, 1], rtol=1e-6, atol=1e-8)
 
 
+def as_weights(asked):
+    """The same network without biases: each is a weight from a constant input that stays 1."""
+    layers = [m for m in asked if isinstance(m, nn.Linear)]
+    twin = []
+    for layer in layers:
+        weight = torch.cat([layer.weight, layer.bias[:, None]], dim=1)
+        if layer is not layers[-1]:
+            weight = torch.cat([weight, torch.eye(weight.shape[1])[-1:].double()])
+        plain = nn.Linear(weight.shape[1], len(weight), bias=False).double()
+        plain.weight.data = weight.detach().clone()
+        twin += [plain, nn.ReLU()]
+    return nn.Sequential(*twin[:-1])
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.25, 2.0])
+def test_in_lrp_a_bias_is_a_weight_with_constant_input(gamma):
+    """As Montavon et al. (2019) count it, 0 among the units; so nothing is lost to biases."""
+    method = partial(attributions.lrp, gamma=gamma)
+    found = relevance(net(), X, 1, method)
+    ones = torch.ones(len(X), 1, dtype=X.dtype)
+    with_ones = relevance(as_weights(net()), torch.cat([X, ones], dim=1), 1, method)
+    torch.testing.assert_close(found, with_ones[:, :-1], rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(with_ones.sum(-1), net()(X)[:, 1], rtol=1e-6, atol=1e-8)
+
+
 def test_lrp_leaves_the_network_alone():
     asked = net()
     before = copy.deepcopy(asked.state_dict())
