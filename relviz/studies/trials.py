@@ -62,6 +62,9 @@ SNAPSHOTS = (100, 300)
 LONG = (2000, 8000)
 """The same of the shipped runs."""
 
+_WITHOUT_CONTRAST = ("shifts", "LP")
+"""Groups whose changes are about reading formants off."""
+
 _PHONE_OF_VOWEL = {"ah": "AA", "eh": "EH", "iy": "IY", "oa": "OW", "uw": "UW"}
 
 
@@ -246,8 +249,7 @@ def estimates(
     Parameters
     ----------
     trial : Trial
-        What to try. Where the target is the vowel's own phone, vowels are asked one by one, and
-        have no contrast, which needs the others.
+        What to try. Where the target is the vowel's own phone, vowels are asked one by one.
     corpus : VowelCorpus, optional
         None takes the five vowels of the paper.
     jobs : int
@@ -318,9 +320,11 @@ def _score_one(trial: Trial, runs: Path, corpus: corpora.VowelCorpus | None, job
     right = vowels.score(found)
     right = right[(right["sex"] == "both") & (right["vowel"] == "mean")]
     right = right.rename(columns={"accuracy": "value"}).drop(columns=["sex", "vowel"])
-    contrast = vowels.contrast(found).rename(columns={"contrast": "value"})
-    contrast["measure"] = contrast.pop("formant") + " contrast"
-    table = pd.concat([right, contrast], ignore_index=True)
+    tables = [right]
+    if trial.group not in _WITHOUT_CONTRAST:
+        contrast = vowels.contrast(found).rename(columns={"contrast": "value"})
+        tables.append(contrast.assign(measure=contrast.pop("formant") + " contrast"))
+    table = pd.concat(tables, ignore_index=True)
     table.insert(0, "group", trial.group)
     table.insert(1, "trial", trial.name)
     table = table.rename(columns={"signal": "method"})
