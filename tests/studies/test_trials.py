@@ -129,10 +129,10 @@ def test_scores_become_the_pages_tables(tmp_path, monkeypatch, corpus):
     study.write(tmp_path, tmp_path / "tables")
     scores = pd.read_csv(tmp_path / "tables" / "scores.csv")
     assert list(scores.columns) == list(pd.read_csv(TABLES / "scores.csv").columns)
-    assert (
-        scores.groupby("trial", sort=False)["measure"].unique().map(list).tolist()
-        == [["f0", "f1", "f2", "f1 contrast", "f2 contrast"], ["f0", "f1", "f2"]]
-    )
+    assert scores.groupby("trial", sort=False)["measure"].unique().map(list).tolist() == [
+        ["f0", "f1", "f2", "f1 contrast", "f2 contrast"],
+        ["f0", "f1", "f2"],
+    ]
     f0 = scores[scores["measure"] == "f0"].groupby("trial")["value"].min()
     assert f0["recording"] == 1 and f0["noise, order 12"] < 0.5
     reached = pd.read_csv(tmp_path / "tables" / "trainings.csv")
