@@ -25,6 +25,9 @@ SignalFunction = Callable[[NDArray[np.float32], int], NDArray]
 def original(wave: NDArray[np.float32], centre: int) -> NDArray[np.float32]:
     """Return the recording itself: the ceiling of every other row.
 
+    A ceiling for how well an analysis agrees with what was measured by hand, which for formants is
+    not independent of it: the database's are peaks of LPC spectra, corrected in an editor.
+
     Parameters
     ----------
     wave : ndarray, (samples,)
@@ -88,7 +91,8 @@ class Relevance:
         As in `relviz.relevance_signal`.
     hop_length : int, optional
         Samples between windows whose centres lie within +-reach seconds of the steady state; None
-        takes the one window that is centred there, as the paper does.
+        takes the one window that is centred there. (The paper does not say how many it took; from
+        one window our networks do not come near its table.)
     reach : float
         Seconds.
     target : None, int, str, tuple or callable
