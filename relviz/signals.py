@@ -121,7 +121,8 @@ def relevance_signal(
 
     References
     ----------
-    Muckenhirn et al. (2019), section 3.2 (one window); the average over shifts is ours.
+    Muckenhirn et al. (2019), section 3.2 (of one input; how it treats utterances it does not say);
+    the average over shifts is ours.
 
     Examples
     --------

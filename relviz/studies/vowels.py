@@ -1,11 +1,11 @@
 """Table 2: whether F0, F1 and F2 of a relevance signal match what was measured by hand.
 
-The protocol, as Muckenhirn et al. (2019), section 4.2.2, can only mean it (it leaves open from how
-many windows a signal is made): for every token of the
+The protocol, as Muckenhirn et al. (2019), section 4.2.2, can only mean it: for every token of the
 American English Vowels, F0 and formants are estimated around the steady state (the mean of two
 judges' times); an estimate is right when it lies within one standard deviation, of that vowel and
 sex over the database, of that token's own hand measurement. Tokens whose value was not measurable
-are left out of that measure; an estimate that fails (NaN) is wrong.
+are left out of that measure; an estimate that fails (NaN) is wrong. From how many windows the
+signals were made, the paper does not say.
 
 A signal that is no evidence of learning can pass: compare every row with the original recording
 above it and with the untrained networks below. The signals are those of
