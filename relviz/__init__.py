@@ -2,7 +2,7 @@
 
 The rooms, ground floor first: `files`, `statistics`, `tasks`, `audio`, `networks`, `backprop`,
 `attributions`, `signals`, `spectral`, `filters`, `acoustics`, `controls`, `pretrained`, `export`,
-`corpora`, `images`, `training`, `studies`, `plots`, `widgets`, `cli`.
+`crepe`, `corpora`, `images`, `training`, `studies`, `plots`, `widgets`, `cli`.
 Importing `relviz` loads nothing else: a room and what it needs load when they are first named.
 """
 
@@ -35,6 +35,7 @@ _ROOMS = (
     "cli",
     "controls",
     "corpora",
+    "crepe",
     "export",
     "files",
     "filters",

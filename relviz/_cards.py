@@ -22,7 +22,7 @@ from relviz.signals import Normalise
 
 __all__ = ["LARGEST", "LONGEST", "STUDIES", "CardError", "Contents", "contents"]
 
-STUDIES = ("phones", "speakers")
+STUDIES = ("phones", "speakers", "cues")
 """What a network may have learnt."""
 
 LARGEST = 50_000_000
@@ -161,11 +161,18 @@ def _about(value: Any, name: str) -> None:
                 _whole(count, f"{at}.{_named(why)}", 0)
         elif key in ("recordings", "rule", "command", "credit"):
             _text(each, at)
+        elif key == "cues":
+            _texts(each, at)
+        elif key == "tone":
+            if not isinstance(each, bool):
+                raise CardError(f"{at} is neither true nor false")
         elif key == "corpora" or (key == "parts" and each is not None):
             _texts(each, at)
             for part in each:  # they become folders' names
                 if not re.fullmatch(r"[A-Za-z0-9_-]+", part):
                     raise CardError(f"{at} has {_named(part)!r}, which is no name")
+        elif key == "vowels":
+            _whole(each, at, 1)
         elif key == "every" and each is not None:
             _whole(each, at, 2)
         elif key == "fold":

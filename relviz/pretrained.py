@@ -34,12 +34,15 @@ MODEL = "model.safetensors"
 WEIGHTS = Path(__file__).parent / "weights"
 """Where the shipped networks lie."""
 
+_CUES = ("F0", "F1", "F2", "F3", "tilt", "noise", "F0-F1", "F1-F2", "F3-tone", "sex", "shuffled")
+"""What the networks with a known answer tell."""
 
 SEEDS: Mapping[str, tuple[str, ...]] = {
     "phones": ("phones-0", "phones-1", "phones-2"),
     "phones-shuffled": ("phones-shuffled-0", "phones-shuffled-1", "phones-shuffled-2"),
     "speakers": ("speakers-0", "speakers-1", "speakers-2"),
     "speakers-shuffled": ("speakers-shuffled-0",),
+    **{f"cues-{what}": tuple(f"cues-{what}-{seed}" for seed in range(3)) for what in _CUES},
 }
 """The shipped networks: what each learnt -> its training seeds; the first goes by that name too."""
 
@@ -51,7 +54,7 @@ class Metadata:
     Parameters
     ----------
     study : str
-        "phones" or "speakers".
+        "phones", "speakers" or "cues".
     classes : tuple of str
         The names of its outputs.
     normalise : {"window", "utterance", "none"}
@@ -111,9 +114,10 @@ def load(network: str | Path = "phones") -> TrainedCNN:
     ----------
     network : str or Path
         "phones" or "speakers"; one training seed of them, such as "phones-1"; a control,
-        "phones-shuffled" or "speakers-shuffled", which learnt permuted labels by heart; or a path,
-        to a .safetensors file or to the folder of a run of `relviz train`. No code is loaded from
-        any of them.
+        "phones-shuffled" or "speakers-shuffled", which learnt permuted labels by heart; a network
+        with a known answer, such as "cues-F1", which tells where F1 of a generated vowel lies and
+        can tell it by nothing else; or a path, to a .safetensors file or to the folder of a run of
+        `relviz train`. No code is loaded from any of them.
 
     Returns
     -------
@@ -297,6 +301,20 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "it tells apart: compare the scores within and across sessions, and those of `relviz "
         "evaluate speakers` through another channel. No use for identifying people: it knows only "
         "the readers it was trained on, and names one of them for any voice.",
+    },
+    "cues": {
+        "what": "Table 1's phone network with fewer hidden units, which tells a cue of a generated "
+        "vowel, or two, from 250 ms of it.",
+        "use": "To try on it what claims to say what a network listens to: here that is known, as "
+        "every cue of its vowels was drawn by itself.",
+        "limits": "It knows generated vowels alone. That its label needs the cue does not say that "
+        "nothing else moves it: a mistake may go by another cue.",
+    },
+    "cues-shuffled": {
+        "what": "The control to the networks with a known answer, which learnt labels by heart "
+        "that had been permuted among the frames.",
+        "use": "Only as a control: there is no cue that it knows.",
+        "limits": "It tells cues apart hardly better than guessing.",
     },
     "speakers-shuffled": {
         "what": "The control to Table 1's speaker network, which learnt labels by heart that had "

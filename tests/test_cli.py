@@ -13,13 +13,13 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from relviz import __version__, cli, pretrained
+from relviz import __version__, cli, networks, pretrained
 from relviz._errors import ParameterError, WriteError
 from relviz.attributions import METHODS
 from relviz.cli import data, evaluate, train
 from relviz.corpora import CORPORA, PHONES, timit
 from relviz.networks import PHONE_CNN, SPEAKER_CNN
-from relviz.studies import cues, hand, unheard
+from relviz.studies import cues, hand, league, unheard
 from relviz.studies import vowels as study
 from relviz.training import STANDARD, Recipe
 
@@ -70,7 +70,8 @@ def test_help_teaches(capsys):
 
 
 def test_the_recipe_becomes_options_with_its_help_and_the_standards_as_defaults():
-    for name, options in (("phones", train._PHONES), ("speakers", train._SPEAKERS)):
+    studies = {"phones": train._PHONES, "speakers": train._SPEAKERS, "cues": train._CUES}
+    for name, options in studies.items():
         page = cli.app["train"][name].assemble_argument_collection(parse_docstring=True)
         shown = {argument.name: argument.parameter for argument in page}
         names = {field.name for field in fields(Recipe)} - {"study", "architecture"}
@@ -146,6 +147,60 @@ def test_every_option_arrives(trained, monkeypatch, tmp_path):
         "resume": False,
         "snapshots": (10, 20),
     }
+
+
+def test_a_known_answer_is_trained_by_its_cue(trained, monkeypatch, tmp_path):
+    seen = {}
+
+    def gather(names, tone, **where):
+        seen.update(names=names, tone=tone, **where)
+        return SimpleNamespace(about={"recordings": "none"})
+
+    monkeypatch.setattr(train.known, "cues", gather)
+    assert cli.main(["train", "cues", "--out", str(tmp_path)]) == 0
+    assert trained["recipe"] == STANDARD["cues"]
+    assert seen == dict(names=("F1",), tone=False, cache=None, progress=True, count=None)
+    line = [
+        "train",
+        "cues",
+        "--cue",
+        "F0",
+        "--cue",
+        "tilt",
+        "--tone",
+        "--vowels",
+        "9",
+        "--seed",
+        "2",
+    ]
+    assert cli.main([*line, "--out", str(tmp_path)]) == 0
+    assert trained["recipe"] == replace(STANDARD["cues"], seed=2)
+    assert seen == dict(names=("F0", "tilt"), tone=True, cache=None, progress=True, count=9)
+
+
+@pytest.mark.slow
+def test_a_known_answer_is_trained_scored_and_loaded(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    run = tmp_path / "run"
+    line = [
+        "train",
+        "cues",
+        "--cue",
+        "noise",
+        "--vowels",
+        "12",
+        "--steps",
+        "2",
+        "--batch-size",
+        "4",
+    ]
+    assert cli.main([*line, "--out", str(run)]) == 0
+    assert "new vowels: utterance accuracy" in capsys.readouterr().out
+    net = pretrained.load(run)
+    assert net.metadata.study == "cues" and net.metadata.about["cues"] == ["noise"]
+    assert "which tells a cue of a generated vowel" in pretrained.card(run)
+    assert cli.main(["train", "cues", "--cue", "F9", "--out", str(tmp_path / "other")]) == 1
+    assert "the cues are F9: give one or two of F0, F1" in capsys.readouterr().err
 
 
 def test_the_shuffled_control_is_hindered_by_nothing_but_what_is_given(trained, tmp_path):
@@ -471,6 +526,28 @@ def test_one_cue_at_a_time_is_asked_of_a_network(monkeypatch, tmp_path, capsys):
     assert found["talker"].nunique() == 2 and found["nats"].gt(0).any()
     assert cli.main([*line, "-o", str(tmp_path / "effects.txt")]) == 1
     assert "effects.txt ends in neither .csv nor .parquet" in capsys.readouterr().err
+
+
+def test_the_league_goes_on_where_it_was(monkeypatch, tmp_path, capsys):
+    nets = {
+        f"{kind}-0": networks.build(networks.PHONE_CNN, 4, n)
+        for n, kind in enumerate(("cues-F1", "cues-F2", "untrained"))
+    }
+    monkeypatch.setattr(league, "known", lambda: nets)
+    path = tmp_path / "league.csv"
+    line = ["evaluate", "league", "--family", "bands", "--jobs", "1", "-o", str(path)]
+    assert cli.main(line) == 0
+    printed = capsys.readouterr().out
+    assert ("band taken away" in printed and "(0/1)" in printed) or "(1/1)" in printed
+    first = pd.read_csv(path)
+    assert len(first) == 6
+    first.assign(F1=[5.0, 5.0, 1.0, 1.0, 1.0, 1.0]).to_csv(path, index=False)
+    assert cli.main(line) == 0
+    assert "100% (1/1)" in capsys.readouterr().out  # of what was there
+    assert cli.main([*line[:3], "nonsense"]) == 1
+    assert (
+        "no family of measures is called 'nonsense': use one of guided" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.slow

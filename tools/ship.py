@@ -11,9 +11,9 @@ from pathlib import Path
 
 from relviz.corpora import registry
 from relviz.pretrained import WEIGHTS, TrainedCNN, load
-from relviz.training import STANDARD, sets, weights
+from relviz.training import STANDARD, known, sets, weights
 from relviz.training.data import Data
-from relviz.training.score import score_phones, score_speakers
+from relviz.training.score import score_phones, score_utterances
 
 RECORDINGS = {
     "phones": "LibriSpeech: mini LibriSpeech's train-clean-5, and speakers 26 and 27 of "
@@ -22,11 +22,13 @@ RECORDINGS = {
     "of train-clean-100, ten speakers of test-other with ten utterances each, and 15 utterances of "
     "train-clean-100 for the test across sessions. speechocean762: six utterances of each of its "
     "128 adults.",
+    "cues": "none: vowels of relviz.corpora.cued, generated.",
 }
 
 CORPORA: dict[str, tuple[sets.Speech, ...]] = {
     "phones": ("librispeech",),
     "speakers": ("librispeech", "speechocean762"),
+    "cues": (),
 }
 """What the shipped networks of a study are trained and scored on."""
 
@@ -40,6 +42,11 @@ def command(net: TrainedCNN) -> str:
     words = [f"relviz train {study}"]
     if study == "phones":
         words += [f"--part {part}" for part in PARTS]
+    elif study == "cues":
+        words += [f"--cue {cue}" for cue in net.metadata.about["cues"]]
+        words += ["--tone"] if net.metadata.about["tone"] else []
+        if (count := net.metadata.about.get("vowels", usual := known.DRAWN["train"])) != usual:
+            words.append(f"--vowels {count}")
     else:
         words += [*(f"--corpus {corpus}" for corpus in CORPORA[study]), "--one-each"]
     if "fold" in net.metadata.about:
@@ -58,11 +65,15 @@ def data(net: TrainedCNN) -> Data:
     study, about = net.metadata.study, net.metadata.about
     if study == "phones":
         return sets.phones(parts=PARTS, progress=True, fold=about.get("fold"))
+    if study == "cues":
+        return known.cues(about["cues"], about["tone"], progress=True, count=about.get("vowels"))
     return sets.speakers(CORPORA[study], progress=True, every=None)
 
 
 def credit(study: str) -> str:
     """Name whom the recordings are owed to, as the registry has it."""
+    if study == "cues":
+        return "vowels that relviz generates"
     names = ("mini-librispeech" if each == "librispeech" else each for each in CORPORA[study])
     return ", and on ".join(registry.CORPORA[name].credit for name in names)
 
@@ -77,7 +88,7 @@ def main() -> None:
         net = load(Path(run))
         study, held = net.metadata.study, data(net)
         net.half().float()
-        score = score_phones if study == "phones" else score_speakers
+        score = score_phones if study == "phones" else score_utterances
         scores = score(net, held, net.metadata.normalise, progress=True)
         scores["training"] = net.metadata.scores["training"]
         metadata = replace(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from cyclopts import Parameter
 
@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from relviz.corpora import Vowel
     from relviz.training import sets
 
-__all__ = ["cues", "hand", "phones", "speakers", "vowels"]
+__all__ = ["cues", "hand", "league", "phones", "speakers", "vowels"]
+
+_LISTENERS = (
+    *("phones-0", "phones-1", "phones-2", "phones-shuffled-0"),
+    *("speakers-0", "speakers-1", "speakers-2", "speakers-shuffled-0"),
+    *("cues-sex-0", "crepe"),
+)
 
 
 def vowels(
@@ -110,10 +116,12 @@ def cues(
     *,
     network: Annotated[
         list[str] | None,
-        Parameter(metavar="NAME", show_default="phones, speakers, a control and untrained ones"),
+        Parameter(metavar="NAME", show_default="phones, speakers, CREPE and controls"),
     ] = None,
+    corpus: Annotated[Literal["aev", "librispeech"], Parameter(metavar="CORPUS")] = "aev",
     talkers: Annotated[Count | None, Parameter(show_default="all")] = None,
     output: Annotated[File | None, Parameter(alias="-o")] = None,
+    summary: File | None = None,
     jobs: Annotated[int, Parameter(metavar="N", show_default="-1, all cores")] = -1,
 ) -> None:
     """Print how far decisions move when one cue is changed.
@@ -121,34 +129,50 @@ def cues(
     Parameters
     ----------
     network
-        A trained network, may be repeated: phones-0, speakers-0, phones-shuffled-0, a run's folder.
-        An untrained one of its kind stands beside it.
+        A trained network, may be repeated: phones-0, speakers-0, cues-F1, crepe, a run's folder. An
+        untrained one of its kind stands beside it.
+    corpus
+        aev: the American English Vowels. librispeech: read speech, of the speakers whom the
+        phone networks never heard.
     talkers
-        Only the first N men and N women.
+        Only the first N men and N women of aev.
     output
         Write the effect on every recording to FILE, .csv or .parquet.
+    summary
+        Write what is printed to FILE, .csv or .parquet.
     jobs
         Worker processes.
     """
     require("pandas", "parselmouth")
-    from relviz import corpora, pretrained
+    from relviz import corpora, crepe, pretrained
     from relviz.networks import build
     from relviz.studies import cues as study
+    from relviz.studies import phones as speech
 
-    if output:
-        _writable(output)
-    names = network or ["phones-0", "speakers-0", "phones-shuffled-0"]
-    networks: dict[str, Any] = {name: pretrained.load(name) for name in map(at_home, names)}
+    for path in filter(None, (output, summary)):
+        _writable(path)
+    names = [at_home(name) for name in network or _LISTENERS]
+    networks: dict[str, Any] = {
+        name: crepe.load() if name == "crepe" else pretrained.load(name) for name in names
+    }
     kinds: dict[Any, str] = {}
     for name, net in networks.items():
-        kinds.setdefault((net.architecture, len(net.metadata.classes)), name)
+        if name != "crepe":
+            kinds.setdefault((net.architecture, len(net.metadata.classes)), name)
     for (architecture, classes), name in kinds.items():
         networks[f"untrained, as {name}"] = build(architecture, classes, seed=0)
-    corpus = corpora.vowels()
-    print(printable(corpus.source.describe()), file=sys.stderr)
-    recordings = study.of_vowels(_first(corpus.tokens, talkers))
-    found = study.effects(networks, recordings, jobs=jobs, progress=True)
-    table = study.table(found)
+    if corpus == "aev":
+        found = corpora.vowels()
+        source = found.source
+        recordings = study.of_vowels(_first(found.tokens, talkers))
+    else:
+        heard = pretrained.load("phones").metadata.about["test"]["speakers"]
+        said = speech.unheard(heard)
+        source = said.source
+        recordings = study.of_speech(said)
+    print(printable(source.describe()), file=sys.stderr)
+    effects = study.effects(networks, recordings, jobs=jobs, progress=True)
+    table = study.table(effects)
     for asked, some in table.groupby("network", sort=False):
         shown = some[["change"]].assign(
             nats=[f"{each:.3f}" for each in some["nats"]],
@@ -159,7 +183,74 @@ def cues(
         print(f"\n{printable(str(asked))}\n")
         print(shown.to_string(index=False))
     if output:
-        _write(found.round(6), output)
+        _write(effects.round(6), output)
+    if summary:
+        flat = study.flat(table).round(4)
+        flat.insert(0, "corpus", corpus)
+        _write(flat, summary)
+
+
+def league(
+    *,
+    family: Annotated[
+        list[str] | None, Parameter(metavar="NAME", show_default="all of them")
+    ] = None,
+    output: Annotated[File | None, Parameter(alias="-o")] = None,
+    jobs: Annotated[int, Parameter(metavar="N", show_default="-1, all cores")] = -1,
+) -> None:
+    """Print which measures single out the cue that a network is known to use.
+
+    Parameters
+    ----------
+    family
+        Measures that are taken together, may be repeated, such as "guided, hop 97" or
+        counterfactual.
+    output
+        Write every number to FILE, .csv or .parquet; what is there already is not done again.
+    jobs
+        Worker processes.
+    """
+    require("pandas", "parselmouth")
+    import pandas as pd
+
+    from relviz.studies import league as study
+
+    unknown = [name for name in family or [] if name not in study.FAMILIES]
+    if unknown:
+        raise ParameterError(
+            f"no family of measures is called {unknown[0]!r}: use one of "
+            f"{'; '.join(study.FAMILIES)}."
+        )
+    done = None
+    if output:
+        _writable(output)
+        if output.is_file():
+            read = pd.read_csv if output.suffix == ".csv" else pd.read_parquet
+            done = read(output)
+    table = study.measure(
+        study.known(),
+        family,
+        jobs=jobs,
+        progress=True,
+        done=done,
+        write=(lambda part: _write(part.round(5), output)) if output else None,
+    )
+    if family:
+        table = table[table["family"].isin(family)]
+    print("How often a network that uses a cue scores above one that does not (chance: 50 %),")
+    print("and of how many networks that use this cue alone it is above all others:", end="\n\n")
+    found = study.right(table)
+    found["cell"] = [
+        f"{share.value:.0%} ({above}/{of})"
+        for share, above, of in zip(found["right"], found["seeds"], found["of"], strict=True)
+    ]
+    keys = ["family", "measure"]
+    shown = found.pivot(index=keys, columns="cue", values="cell")
+    order = found[keys].drop_duplicates().itertuples(index=False, name=None)
+    columns = [cue for cue in study.COLUMNS if cue in shown]
+    print(shown.reindex(list(order))[columns].fillna("-").to_string())
+    print("\nWithin one network, how often the highest number is that of its cue:", end="\n\n")
+    print(study.named(table).to_string(index=False))
 
 
 def hand(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, make_dataclass, replace
-from typing import Annotated, Any, Literal, get_type_hints
+from functools import partial
+from typing import Annotated, Any, get_type_hints
 
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number, mutually_exclusive
@@ -13,19 +15,21 @@ from relviz import training
 from relviz._errors import ParameterError
 from relviz._text import printable
 from relviz.cli.options import Count, File, Folder
-from relviz.training import STANDARD, Recipe, parallel, sets
+from relviz.training import STANDARD, Data, Recipe, known, parallel, sets
+from relviz.training.recipe import Study
 
-__all__ = ["phones", "speakers"]
+__all__ = ["cues", "phones", "speakers"]
 
 _NEEDED = Group("Required", sort_key=0)
 _RECORDINGS = Group("Recordings", sort_key=1)
+_VOWELS = Group("Vowels", sort_key=1)
 _RECIPE = Group("Recipe", sort_key=2)
 _MACHINE = Group("Machine", sort_key=3)
 _LENGTH = Group(show=False, validator=mutually_exclusive)
 """--steps or --minutes."""
 
 
-def _changes(study: Literal["phones", "speakers"]) -> Any:
+def _changes(study: Study) -> Any:
     """Derive from `Recipe` what a command line may change of it.
 
     Every field is None, so that what is given can be told from what is not; its help is that of
@@ -47,7 +51,7 @@ def _changes(study: Literal["phones", "speakers"]) -> Any:
     return make_dataclass("Changes", options, namespace=shown_as, frozen=True)
 
 
-_PHONES, _SPEAKERS = _changes("phones"), _changes("speakers")
+_PHONES, _SPEAKERS, _CUES = _changes("phones"), _changes("speakers"), _changes("cues")
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,6 @@ class _Run:
     ----------
     out
         The run's folder, made if need be.
-    corpus
-        synthetic: a dozen voices with six sentences, for trying out. timit needs --root. May be
-        repeated for speakers, who are then told apart together.
-    part
-        Part of a corpus, may be repeated.
-    root
-        Where the corpus is.
     minutes
         Instead of --steps: as many batches as take about N minutes here; measured once and written
         down.
@@ -79,6 +76,33 @@ class _Run:
     """
 
     out: Annotated[Folder, Parameter(metavar="RUN", group=_NEEDED)]
+    minutes: Annotated[
+        float | None,
+        Parameter(metavar="N", group=(_RECIPE, _LENGTH), validator=Number(gt=0, lt=1e6)),
+    ] = None
+    device: Annotated[str, Parameter(metavar="NAME", group=_MACHINE)] = "auto"
+    cache: Annotated[Folder | None, Parameter(group=_MACHINE, show_default="user's cache")] = None
+    snapshots: Annotated[
+        tuple[Count, ...], Parameter(metavar="STEP", group=_MACHINE, consume_multiple=True)
+    ] = ()
+    restart: Annotated[bool, Parameter(group=_MACHINE)] = False
+
+
+@dataclass(frozen=True)
+class _Recordings:
+    """Which recordings a run is on.
+
+    Parameters
+    ----------
+    corpus
+        synthetic: a dozen voices with six sentences, for trying out. timit needs --root. May be
+        repeated for speakers, who are then told apart together.
+    part
+        Part of a corpus, may be repeated.
+    root
+        Where the corpus is.
+    """
+
     corpus: Annotated[
         tuple[sets.Speech, ...],
         Parameter(metavar="CORPUS", group=_RECORDINGS, show_default="librispeech"),
@@ -92,16 +116,6 @@ class _Run:
         ),
     ] = ()
     root: Annotated[Folder | None, Parameter(group=_RECORDINGS)] = None
-    minutes: Annotated[
-        float | None,
-        Parameter(metavar="N", group=(_RECIPE, _LENGTH), validator=Number(gt=0, lt=1e6)),
-    ] = None
-    device: Annotated[str, Parameter(metavar="NAME", group=_MACHINE)] = "auto"
-    cache: Annotated[Folder | None, Parameter(group=_MACHINE, show_default="user's cache")] = None
-    snapshots: Annotated[
-        tuple[Count, ...], Parameter(metavar="STEP", group=_MACHINE, consume_multiple=True)
-    ] = ()
-    restart: Annotated[bool, Parameter(group=_MACHINE)] = False
 
 
 _HINDRANCES = ("weight_decay", "dropout", "speed", "response", "noise", "smoothing", "ema")
@@ -114,6 +128,7 @@ _FLAT = Parameter(name="*")
 def phones(
     *,
     run: Annotated[_Run, _FLAT],
+    recordings: Annotated[_Recordings, _FLAT] = _Recordings(),
     changes: Annotated[_PHONES, _FLAT] = _PHONES(),  # type: ignore[valid-type] # noqa: B008
     dictionary: Annotated[File | None, Parameter(group=_RECORDINGS)] = None,
     fold: Annotated[
@@ -135,15 +150,21 @@ def phones(
     fold
         Which fifth of the speakers tests, 0 to 4; the five together test everybody once.
     """
-    how = {"dictionary": dictionary, "fold": fold}
-    _train(
-        "phones", run, changes, {name: value for name, value in how.items() if value is not None}
-    )
+    if len(recordings.corpus) > 1:
+        raise ParameterError(
+            f"phones are learnt from one corpus, not {', '.join(recordings.corpus)}: name one."
+        )
+    corpus = recordings.corpus[0]
+    how: dict[str, Any] = {"dictionary": dictionary, "fold": fold}
+    how = {name: value for name, value in how.items() if value is not None}
+    parts = recordings.part or (("train-clean-5",) if corpus == "librispeech" else None)
+    _train("phones", run, changes, partial(sets.phones, corpus, parts, root=recordings.root, **how))
 
 
 def speakers(
     *,
     run: Annotated[_Run, _FLAT],
+    recordings: Annotated[_Recordings, _FLAT] = _Recordings(),
     changes: Annotated[_SPEAKERS, _FLAT] = _SPEAKERS(),  # type: ignore[valid-type] # noqa: B008
     one_each: Annotated[bool, Parameter(group=_RECORDINGS)] = False,
 ) -> None:
@@ -155,12 +176,45 @@ def speakers(
         One utterance of each speaker tests and one validates, as in the paper, in the place of one
         of ten.
     """
-    _train("speakers", run, changes, {"every": None} if one_each else {})
+    how: dict[str, Any] = {"every": None} if one_each else {}
+    _train(
+        "speakers",
+        run,
+        changes,
+        partial(
+            sets.speakers, recordings.corpus, recordings.part or None, root=recordings.root, **how
+        ),
+    )
 
 
-def _train(
-    study: Literal["phones", "speakers"], run: _Run, changes: Any, how: dict[str, Any]
+def cues(
+    *,
+    run: Annotated[_Run, _FLAT],
+    changes: Annotated[_CUES, _FLAT] = _CUES(),  # type: ignore[valid-type] # noqa: B008
+    cue: Annotated[tuple[str, ...], Parameter(metavar="CUE", group=_VOWELS, show_default="F1")] = (
+        "F1",
+    ),
+    tone: Annotated[bool, Parameter(group=_VOWELS)] = False,
+    vowels: Annotated[
+        Count | None, Parameter(group=_VOWELS, show_default=str(known.DRAWN["train"]))
+    ] = None,
 ) -> None:
+    """Train, score and write a network with a known answer.
+
+    Parameters
+    ----------
+    cue
+        What the label says: F0, F1, F2, F3, tilt or noise; may be repeated once, for two together.
+        Or sex, for synthetic talkers in the place of vowels with independent cues.
+    tone
+        Plant a faint tone at 5 kHz in every second class.
+    vowels
+        How many are learnt; of sex, how many men, and as many women (default: 60).
+    """
+    _train("cues", run, changes, partial(known.cues, cue, tone, count=vowels))
+
+
+def _train(study: Study, run: _Run, changes: Any, gather: Callable[..., Data]) -> None:
     given = {name: value for name, value in asdict(changes).items() if value is not None}
     standard = STANDARD[study]
     if changes.shuffle_labels:  # nothing may hinder learning by heart
@@ -169,17 +223,7 @@ def _train(
     recipe = replace(standard, **given)
     with parallel.process(run.device) as process:
         with process.first_alone():
-            where = dict(root=run.root, cache=run.cache, progress=process.first) | how
-            if study == "phones":
-                if len(run.corpus) > 1:
-                    raise ParameterError(
-                        f"phones are learnt from one corpus, not {', '.join(run.corpus)}: name one."
-                    )
-                corpus = run.corpus[0]
-                usual = ("train-clean-5",) if corpus == "librispeech" else None
-                data = sets.phones(corpus, run.part or usual, **where)
-            else:
-                data = sets.speakers(run.corpus, run.part or None, **where)
+            data = gather(cache=run.cache, progress=process.first)
         if process.first:
             print(printable(data.about["recordings"]), file=sys.stderr)
             if data.about.get("skipped"):

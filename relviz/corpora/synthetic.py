@@ -437,7 +437,7 @@ def sentence(text: str, voice: str = "Female1", language: str = "English (Americ
     The voices flutter, from call to call: the first speaking of a text is kept, so that a second
     call in the same process returns equal samples; other processes differ by some milliseconds.
 
-    Used in chapter 12 of the book.
+    Used in chapter 13 of the book.
 
     Examples
     --------

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import Vowel
 from relviz.signals import Normalise, batches, check_rate
+from relviz.studies.phones import Speech
 
 __all__ = [
     "BANDS",
@@ -34,10 +36,19 @@ __all__ = [
     "Recording",
     "effect",
     "effects",
+    "flat",
+    "kept",
     "measured",
+    "of_speech",
     "of_vowels",
     "table",
 ]
+
+_KEPT = Path(__file__).parent / "cues.csv"
+
+_VOWELS = frozenset(
+    ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
+)
 
 OTHER = "another token of the talker"
 """The yardstick: how far two decisions about one voice lie apart."""
@@ -191,6 +202,46 @@ def of_vowels(tokens: Sequence[Vowel]) -> list[Recording]:
         Recording(t.name, t.talker, t.wave(), (t.steady,), 5000.0 if t.sex == "M" else 5500.0)
         for t in tokens
     ]
+
+
+def of_speech(speech: Speech, count: int = 6) -> list[Recording]:
+    """Return utterances as recordings, in which a network is asked at the longest vowels.
+
+    Parameters
+    ----------
+    speech : Speech
+        Such as `relviz.studies.phones.unheard` gives; those with too few vowels are left out.
+    count : int
+        How many vowels of each utterance.
+
+    Returns
+    -------
+    list of Recording
+        In their order.
+
+    Raises
+    ------
+    ParameterError
+        If no utterance has so many vowels.
+
+    Examples
+    --------
+    >>> from relviz.studies.phones import unheard
+    >>> some = of_speech(unheard(["nobody"], seconds=2))
+    >>> len(some[0].times)
+    6
+    """
+    found = []
+    for each in speech.utterances:
+        spans = [span for span in speech.alignments[each.name] if span.label in _VOWELS]
+        longest = sorted(spans, key=lambda span: span.start - span.end)[:count]
+        if len(longest) == count:
+            times = sorted((span.start + span.end) / 2 for span in longest)
+            ceiling = 5000.0 if each.sex == "M" else 5500.0
+            found.append(Recording(each.name, each.speaker, each.wave(), tuple(times), ceiling))
+    if not found:
+        raise ParameterError(f"no utterance has {count} vowels: ask for fewer.")
+    return found
 
 
 def effect(
@@ -374,6 +425,53 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
                 row["share"] = statistics.bootstrap(pairs, lambda sums: sums[:, 0] / sums[:, 1])
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def kept() -> pd.DataFrame:
+    """Return what `relviz evaluate cues` found of the shipped networks, on both corpora.
+
+    Returns
+    -------
+    DataFrame
+        A row a corpus, network and change: ``corpus``, ``network``, ``change``, ``cue``, ``size``,
+        ``talkers``; ``nats``, ``changed``, ``share`` with ``nats_low``, ``nats_high`` and so on;
+        ``noise nats``.
+
+    Examples
+    --------
+    >>> sorted(kept()["corpus"].unique())
+    ['aev', 'librispeech']
+    """
+    return pd.read_csv(_KEPT)
+
+
+def flat(found: pd.DataFrame) -> pd.DataFrame:
+    """Write the intervals of a table as columns.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Of `table`.
+
+    Returns
+    -------
+    DataFrame
+        Of numbers and texts alone, for a file: ``nats``, ``nats_low``, ``nats_high`` and so on.
+
+    Examples
+    --------
+    >>> interval = statistics.Interval(0.2, 0.1, 0.3)
+    >>> flat(pd.DataFrame({"cue": ["F0"], "nats": [interval]})).columns.tolist()
+    ['cue', 'nats', 'nats_low', 'nats_high']
+    """
+    columns: dict[str, Any] = {}
+    for name, values in found.items():
+        if isinstance(values.iloc[0], statistics.Interval):
+            for end, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
+                columns[f"{name}{suffix}"] = [getattr(each, end) for each in values]
+        else:
+            columns[str(name)] = values.to_numpy()
+    return pd.DataFrame(columns)
 
 
 def measured(recordings: Sequence[Recording], change: Change) -> pd.DataFrame:

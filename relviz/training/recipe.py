@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -20,7 +20,7 @@ from relviz.training.data import GAP
 
 __all__ = ["MEMORISED", "STANDARD", "Autocast", "Optimiser", "Recipe", "Schedule", "Study"]
 
-Study = Literal["phones", "speakers"]
+Study = Literal["phones", "speakers", "cues"]
 """What is learnt."""
 
 Optimiser = Literal["adam", "adamw", "sgd"]
@@ -53,7 +53,7 @@ class Recipe:
     Parameters
     ----------
     study : str
-        "phones" or "speakers".
+        "phones", "speakers" or "cues".
     architecture : Architecture
         A row of Table 1.
     seed : int
@@ -266,5 +266,16 @@ STANDARD: dict[Study, Recipe] = {
         patience=20,
     ),
     "speakers": Recipe("speakers", SPEAKER_CNN, steps=4000, batch_size=128),
+    "cues": Recipe(
+        "cues",
+        replace(PHONE_CNN, hidden=64),
+        steps=800,
+        batch_size=64,
+        optimiser="adamw",
+        learning_rate=2e-3,
+        weight_decay=0.05,
+        validate_every=200,
+        patience=20,
+    ),
 }
 """The recipe of each study, before options."""

@@ -16,7 +16,7 @@ from relviz.training.checkpoint import SCORES, held_recipe, history
 from relviz.training.data import Data
 from relviz.training.fit import fit, seconds_per_step
 from relviz.training.recipe import Recipe
-from relviz.training.score import score_phones, score_speakers
+from relviz.training.score import score_phones, score_utterances
 
 __all__ = ["train"]
 
@@ -102,7 +102,7 @@ def train(
         net = fit(recipe, data, out, device, progress, resume, snapshots)
         if not process.first:
             return {}
-        score = score_phones if recipe.study == "phones" else score_speakers
+        score = score_phones if recipe.study == "phones" else score_utterances
         scores = score(net, data, recipe.normalise, process.device, progress)
         scores["training"] = history(out)
         metadata = Metadata(

@@ -22,7 +22,7 @@ __all__ = [
     "rate",
     "report",
     "score_phones",
-    "score_speakers",
+    "score_utterances",
     "utterance_accuracy",
 ]
 
@@ -257,21 +257,23 @@ def score_phones(
     return scores
 
 
-def score_speakers(
+def score_utterances(
     net: RawWaveformCNN,
     data: Data,
     normalise: Normalise = "window",
     device: torch.device | str = "cpu",
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Score a speaker network on each of `data.tests`, by windows 50 ms apart.
+    """Score a network that tells one class an utterance on each of `data.tests`.
+
+    Speakers, or the known cues of vowels, by windows 50 ms apart.
 
     Parameters
     ----------
     net : RawWaveformCNN
         To be scored.
     data : Data
-        Of `relviz.training.sets.speakers`.
+        Of `relviz.training.sets.speakers` or `relviz.training.known.cues`.
     normalise : str
         As in `relviz.relevance_signal`.
     device : torch.device or str
@@ -315,7 +317,7 @@ def report(scores: Mapping[str, Any]) -> str:
     Parameters
     ----------
     scores : mapping
-        What `score_phones` and `score_speakers` return.
+        What `score_phones` and `score_utterances` return.
 
     Returns
     -------

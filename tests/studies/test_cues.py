@@ -1,13 +1,14 @@
 """relviz.studies.cues: the decision moves with the cue that a network uses, and with no other."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.special
 import torch
 
-from relviz import acoustics, corpora, statistics
+from relviz import acoustics, corpora, pretrained, statistics
 from relviz._errors import ParameterError
-from relviz.studies import cues
+from relviz.studies import cues, phones
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +135,52 @@ def test_refuses():
     assert str(refused.value) == (
         "half makes mine (100,) samples in the place of (8000,): let the change keep the length."
     )
+
+
+def test_speech_is_asked_at_its_longest_vowels():
+    """Against the alignment, counted out: six vowels, none shorter than one left out."""
+    speech = phones.unheard(["nobody"], seconds=4)
+    found = cues.of_speech(speech, count=5)
+    by_name = {each.name: each for each in speech.utterances}
+    assert found and all(len(each.times) == 5 for each in found)
+    for recording in found:
+        assert list(recording.times) == sorted(recording.times)
+        assert np.array_equal(recording.wave, by_name[recording.name].wave())
+        spans = [s for s in speech.alignments[recording.name] if s.label in cues._VOWELS]
+        middles = {(span.start + span.end) / 2: span.end - span.start for span in spans}
+        asked = [middles[time] for time in recording.times]
+        assert min(asked) >= max([d for t, d in middles.items() if t not in recording.times] or [0])
+    with pytest.raises(ValueError, match=r"^no utterance has 1000 vowels: ask for fewer\.$"):
+        cues.of_speech(speech, count=1000)
+
+
+def test_a_flat_table_has_the_ends_of_intervals():
+    interval = statistics.Interval(0.2, 0.1, 0.3)
+    found = cues.flat(pd.DataFrame({"cue": ["F0"], "nats": [interval]}))
+    assert found.to_dict("records") == [
+        {"cue": "F0", "nats": 0.2, "nats_low": 0.1, "nats_high": 0.3}
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+def test_what_is_kept_is_what_is_measured():
+    """A slice of the table in the package, taken anew from the talkers that it was taken from."""
+    tokens = corpora.vowels().tokens
+    men, women = (sorted({t.talker for t in tokens if t.sex == sex})[:12] for sex in "MF")
+    recordings = cues.of_vowels([t for t in tokens if t.talker in {*men, *women}])
+    names = ["F0, +4 semitones", "noise, 1000 to 2000 Hz"]
+    net = {"phones-1": pretrained.load("phones-1")}
+    found = cues.table(cues.effects(net, recordings, [change(name) for name in names], jobs=2))
+    kept = cues.kept().query("corpus == 'aev' and network == 'phones-1'").set_index("change")
+    for row in found.to_dict("records"):
+        assert row["nats"].value == pytest.approx(kept.loc[row["change"], "nats"], rel=0.02)
+        assert row["talkers"] == kept.loc[row["change"], "talkers"]
+
+
+def test_crepe_lives_by_f0_alone():
+    """By the kept table: an F0 of one semitone against formants of as much, on vowels."""
+    kept = cues.kept().query("corpus == 'aev' and network == 'crepe'").set_index("change")["nats"]
+    f0 = kept[["F0, -1 semitones", "F0, +1 semitones"]].mean()
+    for formant in ("F1", "F2", "F3"):
+        assert f0 > 10 * kept[[f"{formant}, -7 %", f"{formant}, +7 %"]].mean()

@@ -155,7 +155,7 @@ class TestIdentify:
         classes = ("s0", "s1", "s2")
         net = build(Architecture((Conv(8, 30, 10),), 8, 1000), 3, seed=0)
         data = Data(classes, frames, frames, {sets.WITHIN: frames})
-        scored = score.score_speakers(net, data)[sets.WITHIN]
+        scored = score.score_utterances(net, data)[sets.WITHIN]
         found = study.identify(net, frames, classes)
         assert scored["utterance_accuracy"]["value"] == found["right"].mean()
         lengths = frames.audio.lengths
