@@ -8,13 +8,14 @@ its transpose, a pooling to the places that won, a rectifier by the guided rule 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from relviz._extras import require
-from relviz.networks import RawWaveformCNN, geometry
+from relviz.networks import Architecture, RawWaveformCNN, geometry
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -22,11 +23,47 @@ if TYPE_CHECKING:
 __all__ = [
     "IR",
     "OPSET",
+    "forward_graph",
     "guided_graph",
 ]
 
 OPSET, IR = 17, 8
 """Versions of ONNX's operators and of its file, of 2022: no runtime in use is too old for them."""
+
+
+def forward_graph(net: RawWaveformCNN) -> ModelProto:
+    """Return a graph that gives a network's probabilities, and not what they are made of.
+
+    Parameters
+    ----------
+    net : RawWaveformCNN
+        As in `guided_graph`.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Of the inputs and outputs of `guided_graph` all but `relevance`.
+
+    Raises
+    ------
+    MissingExtraError
+        Without onnx.
+
+    Notes
+    -----
+    The explorer *Turn one knob* hears with such graphs.
+
+    Examples
+    --------
+    >>> import relviz
+    >>> model = forward_graph(relviz.load("phones"))
+    >>> [output.name for output in model.graph.output]
+    ['probabilities', 'winner']
+    """
+    require("onnx")
+    graph = _Graph()
+    _forward(graph, net)
+    return _checked(graph, net, relevance=False)
 
 
 def guided_graph(net: RawWaveformCNN) -> ModelProto:
@@ -52,7 +89,7 @@ def guided_graph(net: RawWaveformCNN) -> ModelProto:
 
     Notes
     -----
-    The page Live of the book, and chapter 12, hear with such graphs.
+    The page Live of the book, and chapter 13, hear with such graphs.
 
     References
     ----------
@@ -66,19 +103,55 @@ def guided_graph(net: RawWaveformCNN) -> ModelProto:
     ['probabilities', 'winner', 'relevance']
     """
     require("onnx")
-    from onnx import checker, helper
-
     graph = _Graph()
+    way = _forward(graph, net)
     architecture, last = net.architecture, geometry(net.architecture)[-1]
-    window, channels = net.window, architecture.convs[-1].filters
-    # Strides and poolings leave a few samples at the end unheard. Without these every layer comes
-    # out even, so each step back gives exactly the length that its step forward took.
-    heard = last.receptive_field + (last.length - 1) * last.step
 
+    g = graph.guided(graph.add("Gather", way.classes, "winner"), way.hidden)
+    g = graph.add("MatMul", g, way.units)
+    g = graph.add("Reshape", g, graph.whole(-1, architecture.convs[-1].filters, last.length))
+    for kernel, slide, places, after in reversed(way.layers):
+        g = graph.add("MaxUnpool", graph.guided(g, after), places, **_pool(architecture))
+        g = graph.add("ConvTranspose", g, kernel, **slide)
+    g = graph.add("Squeeze", g, graph.whole(1))
+    unheard = net.window - _heard(architecture)
+    graph.add("Pad", g, graph.whole(0, 0, 0, unheard), name="relevance")
+    return _checked(graph, net, relevance=True)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """What the way forward leaves for the way back: names of a graph's values.
+
+    layers: kernel, stride, places of the pooling's winners, and what left the rectifier, of each.
+    """
+
+    layers: list[tuple[str, dict[str, Any], str, str]]
+    hidden: str
+    units: str
+    classes: str
+
+
+def _heard(architecture: Architecture) -> int:
+    """Samples of the window that reach the last layer.
+
+    Strides and poolings leave a few at the end unheard. Without these every layer comes out even,
+    so each step back gives exactly the length that its step forward took.
+    """
+    last = geometry(architecture)[-1]
+    return last.receptive_field + (last.length - 1) * last.step
+
+
+def _pool(architecture: Architecture) -> dict[str, Any]:
+    return {"kernel_shape": [architecture.pool], "strides": [architecture.pool]}
+
+
+def _forward(graph: _Graph, net: RawWaveformCNN) -> _Way:
+    """Add the way from `windows` to `probabilities` and `winner`."""
+    heard, pool = _heard(net.architecture), _pool(net.architecture)
     x = graph.add("Slice", "windows", graph.whole(0), graph.whole(heard), graph.whole(1))
     x = graph.add("Unsqueeze", x, graph.whole(1))
-    pool: dict[str, Any] = {"kernel_shape": [architecture.pool], "strides": [architecture.pool]}
-    way: list[tuple[str, dict[str, Any], str, str]] = []
+    layers: list[tuple[str, dict[str, Any], str, str]] = []
     for layer in net.features:
         if isinstance(layer, nn.Conv1d):
             assert layer.bias is not None
@@ -87,7 +160,7 @@ def guided_graph(net: RawWaveformCNN) -> ModelProto:
             x = graph.add("Conv", x, kernel, graph.weight(layer.bias), **slide)
             won, places = graph.add("MaxPool", x, outputs=2, **pool)
             x = graph.add("Relu", won)
-            way.append((kernel, slide, places, x))
+            layers.append((kernel, slide, places, x))
     flat = graph.add("Flatten", x)
     first, _, second = net.classifier
     assert isinstance(first, nn.Linear) and isinstance(second, nn.Linear)
@@ -96,20 +169,23 @@ def guided_graph(net: RawWaveformCNN) -> ModelProto:
     scores = graph.add("Gemm", hidden, classes, graph.weight(second.bias), transB=1)
     graph.add("Softmax", scores, name="probabilities", axis=-1)
     graph.add("ArgMax", scores, name="winner", axis=-1, keepdims=0)
+    return _Way(layers, hidden, units, classes)
 
-    g = graph.guided(graph.add("Gather", classes, "winner"), hidden)
-    g = graph.add("MatMul", g, units)
-    g = graph.add("Reshape", g, graph.whole(-1, channels, last.length))
-    for kernel, slide, places, after in reversed(way):
-        g = graph.add("MaxUnpool", graph.guided(g, after), places, **pool)
-        g = graph.add("ConvTranspose", g, kernel, **slide)
-    g = graph.add("Squeeze", g, graph.whole(1))
-    graph.add("Pad", g, graph.whole(0, 0, 0, window - heard), name="relevance")
 
-    model = graph.model(window, second.out_features)
+def _checked(graph: _Graph, net: RawWaveformCNN, relevance: bool) -> ModelProto:
+    """Return the model of what was added, with what a trained network says of itself."""
+    from onnx import checker, helper
+
+    classes = net.classifier[-1].out_features
+    assert isinstance(classes, int)
+    model = graph.model(net.window, classes, relevance)
     metadata = getattr(net, "metadata", None)
     if metadata is not None:
-        about = {"classes": metadata.classes, "normalise": metadata.normalise, "window": window}
+        about = {
+            "classes": metadata.classes,
+            "normalise": metadata.normalise,
+            "window": net.window,
+        }
         helper.set_model_props(model, {name: json.dumps(value) for name, value in about.items()})
     checker.check_model(model, full_check=True)
     return model
@@ -156,22 +232,24 @@ class _Graph:
         """Pass a gradient through a ReLU: where it and what left the ReLU are above 0."""
         return self.add("Mul", self.add("Relu", gradient), self.add("Sign", after))
 
-    def model(self, window: int, classes: int) -> ModelProto:
+    def model(self, window: int, classes: int, relevance: bool) -> ModelProto:
         """Return the model of what was added."""
         from onnx import TensorProto, helper
 
         def value(name: str, kind: int, *shape: int | str) -> Any:
             return helper.make_tensor_value_info(name, kind, shape)
 
+        outputs = [
+            value("probabilities", TensorProto.FLOAT, "N", classes),
+            value("winner", TensorProto.INT64, "N"),
+        ]
+        if relevance:
+            outputs.append(value("relevance", TensorProto.FLOAT, "N", window))
         graph = helper.make_graph(
             self._nodes,
-            "guided",
+            "guided" if relevance else "forward",
             [value("windows", TensorProto.FLOAT, "N", window)],
-            [
-                value("probabilities", TensorProto.FLOAT, "N", classes),
-                value("winner", TensorProto.INT64, "N"),
-                value("relevance", TensorProto.FLOAT, "N", window),
-            ],
+            outputs,
             self._constants,
         )
         versions = [helper.make_opsetid("", OPSET)]

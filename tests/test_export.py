@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import relviz
 from relviz import audio, networks
 from relviz.corpora import synthetic
-from relviz.export import guided_graph
+from relviz.export import forward_graph, guided_graph
 from relviz.networks import Architecture, Conv
 from tools import live as tool
 
@@ -154,6 +154,19 @@ def architectures(draw):
     return Architecture(tuple(convs), draw(st.integers(1, 6)), window, pool)
 
 
+def test_the_way_forward_alone_gives_the_same(shipped):
+    net, run = shipped
+    windows = np.random.default_rng(1).standard_normal((3, net.window)).astype(np.float32)
+    model = forward_graph(net)
+    assert [output.name for output in model.graph.output] == ["probabilities", "winner"]
+    assert json.loads(model.metadata_props[0].value) == list(net.metadata.classes)
+    found = session(model).run(None, {"windows": windows})
+    for one, other in zip(found, run.run(None, {"windows": windows})[:2], strict=True):
+        np.testing.assert_array_equal(one, other)
+    # the weights are what both weigh
+    assert model.ByteSize() < guided_graph(net).ByteSize() < 1.02 * model.ByteSize()
+
+
 @given(architectures(), st.integers(2, 5), st.integers(0, 2**31), st.integers(1, 4))
 @settings(max_examples=60, deadline=None)
 def test_any_architecture(architecture, classes, seed, count):
@@ -174,11 +187,13 @@ def test_the_tool_writes_the_graphs_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tool, "MARK", tmp_path / "live.sha256")
     tool.main()
     written = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "live").iterdir()}
-    assert set(written) == {"phones.onnx", "speakers.onnx"}
+    assert set(written) == {f"{name}.onnx" for name in tool.NETWORKS}
     assert "up to date" not in capsys.readouterr().out
     net = relviz.load("speakers")
     run = onnxruntime.InferenceSession(tmp_path / "live" / "speakers.onnx")
     agree(net, run, np.random.default_rng(0).standard_normal((3, net.window)))
+    run = onnxruntime.InferenceSession(tmp_path / "live" / "untrained.onnx")
+    assert [output.name for output in run.get_outputs()] == ["probabilities", "winner"]
     tool.main()
     assert "up to date" in capsys.readouterr().out
     assert written == {p.name: p.stat().st_mtime_ns for p in (tmp_path / "live").iterdir()}
@@ -190,4 +205,7 @@ def test_the_tool_writes_the_graphs_once(tmp_path, monkeypatch, capsys):
 def test_the_tool_refuses_a_graph_that_is_not_the_network():
     other = guided_graph(relviz.load("phones-1")).SerializeToString()
     with pytest.raises(SystemExit, match=r"^phones\.onnx is not the network: its relevance is "):
+        tool.check("phones", other, relviz.load("phones"))
+    other = forward_graph(relviz.load("phones-1")).SerializeToString()
+    with pytest.raises(SystemExit, match=r"^phones\.onnx is not the network: its probabilities "):
         tool.check("phones", other, relviz.load("phones"))

@@ -1,8 +1,9 @@
-"""Write the networks that the page "Live" runs in its reader's browser: _build/assets/live.
+"""Write the networks that explorers run in their reader's browser: _build/assets/live.
 
     python tools/live.py
 
-Each graph is held against torch on ten windows of synthetic vowels before it is written; what was
+Those of the page Live find relevance, too; those that only *Turn one knob* asks just decide. Each
+graph is held against torch on ten windows of synthetic vowels before it is written; what was
 written from the same weights and code stays as it is.
 """
 
@@ -18,11 +19,14 @@ import torch
 import relviz
 from relviz import audio, export, networks, pretrained
 from relviz.corpora import synthetic
-from relviz.widgets.live import NETWORKS
+from relviz.widgets import knob, live
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "_build" / "assets" / "live"
 MARK = ROOT / "_build" / "live.sha256"
+NETWORKS = tuple(dict.fromkeys([*live.NETWORKS, *knob.NETWORKS]))
+"""All of them, by the names of their files."""
+
 LIMIT = 1e-4
 """Of the largest relevance: how far a graph may be from torch."""
 
@@ -52,26 +56,28 @@ def check(name: str, graph: bytes, net: networks.RawWaveformCNN) -> str:
     if len(x) < 10:
         sys.exit(f"only {len(x)} windows are clear enough to check {name}.onnx: add vowels.")
     run = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    probabilities, winner, relevance = run.run(None, {"windows": x.numpy()})
+    probabilities, winner, *rest = run.run(None, {"windows": x.numpy()})
     with torch.no_grad():
         expected = net(x).softmax(-1).numpy()
-    truth = relviz.relevance(net, x).numpy()
-    differences = np.abs(relevance - truth).max(axis=1) / np.abs(truth).max(axis=1)
-    off = float(differences.max())
     apart = float(np.abs(probabilities - expected).max())
+    off, said = 0.0, f"its probabilities {apart:.1e} from torch's"
+    for relevance in rest:
+        truth = relviz.relevance(net, x).numpy()
+        differences = np.abs(relevance - truth).max(axis=1) / np.abs(truth).max(axis=1)
+        off = float(differences.max())
+        said = f"its relevance is {off:.1e} of the maximum and {said}"
     if off > LIMIT or apart > LIMIT or (winner != expected.argmax(1)).any():
-        sys.exit(
-            f"{name}.onnx is not the network: its relevance is {off:.1e} of the maximum and its "
-            f"probabilities {apart:.1e} from torch's; mend relviz/export.py."
-        )
-    return f"relevance within {off:.0e} of its maximum, probabilities within {apart:.0e}"
+        sys.exit(f"{name}.onnx is not the network: {said}; mend relviz/export.py.")
+    agreed = f"probabilities within {apart:.0e}"
+    return f"relevance within {off:.0e} of its maximum, {agreed}" if rest else agreed
 
 
 def fingerprint() -> str:
     """Hash what the graphs are made from."""
     digest = hashlib.sha256()
-    weights = [pretrained.WEIGHTS / f"{pretrained.SEEDS[name][0]}.safetensors" for name in NETWORKS]
-    sources = [Path(module.__file__ or "") for module in (export, networks, pretrained)]
+    shipped = [pretrained.SEEDS[name][0] for name in NETWORKS if name != knob.UNTRAINED]
+    weights = [pretrained.WEIGHTS / f"{name}.safetensors" for name in shipped]
+    sources = [Path(module.__file__ or "") for module in (export, networks, pretrained, knob)]
     for path in [*weights, *sources, Path(__file__)]:
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
@@ -83,13 +89,14 @@ def main() -> None:
     made_from = fingerprint()
     whole = all(path.is_file() for path in paths.values())
     if whole and MARK.is_file() and MARK.read_text() == made_from:
-        print(f"The networks of the page Live are up to date: {FOLDER}")
+        print(f"The networks of the pages are up to date: {FOLDER}")
         return
     FOLDER.mkdir(parents=True, exist_ok=True)
     MARK.unlink(missing_ok=True)
     for name, path in paths.items():
-        net = relviz.load(name)
-        graph = export.guided_graph(net).SerializeToString()
+        net = knob.network(name)
+        graph_of = export.guided_graph if name in live.NETWORKS else export.forward_graph
+        graph = graph_of(net).SerializeToString()
         said = check(name, graph, net)
         path.write_bytes(graph)
         print(f"{path}: {len(graph) / 1e6:.2f} MB, {said}")

@@ -104,6 +104,25 @@ export function numbersOf([{ buffer, byteOffset, byteLength }]) {
 }
 
 /**
+ * A probability for the eye.
+ * @param {number} p
+ */
+export function percent(p) {
+  return p >= 0.0995 ? `${Math.round(100 * p)} %` : `${(100 * p).toFixed(1)} %`;
+}
+
+/**
+ * Rows of `size` numbers that lie one after another.
+ * @param {Float32Array} flat
+ * @param {number} size
+ */
+export function rowsOf(flat, size) {
+  return Array.from({ length: flat.length / size }, (_, i) =>
+    flat.subarray(i * size, (i + 1) * size),
+  );
+}
+
+/**
  * Make an element: properties, then children. `aria-` and `data-` names become attributes.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
@@ -294,6 +313,24 @@ export function status() {
     node.textContent = text;
   };
   return { node, say };
+}
+
+/** How far the work is: {node, show(share, text)}. */
+export function workBar() {
+  const bar = make("progress", { "aria-label": "Work that is done", max: 1, value: 0 });
+  const text = make("span");
+  const node = make("p", { className: "relviz-note", hidden: true }, bar, " ", text);
+  /**
+   * 0 to 1, NaN where nobody knows; null when there is none.
+   * @param {number | null} share
+   */
+  const show = (share, words = "") => {
+    node.hidden = share === null;
+    if (share !== null && Number.isFinite(share)) bar.value = share;
+    else bar.removeAttribute("value");
+    text.textContent = words;
+  };
+  return { node, show };
 }
 
 /**

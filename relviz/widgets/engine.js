@@ -1,10 +1,10 @@
 // @ts-check
-// What the live explorer computes with: the networks in this page, by onnxruntime-web, and the
-// microphone. Windows in, probabilities and relevance out; nothing here draws.
+// What the live and the knob explorer compute with: the networks in this page, by onnxruntime-web,
+// and the microphone. Windows in, probabilities and relevance out; nothing here draws.
 
 /**
  * What a network says of windows: their probabilities one after another, the class that wins in
- * each, and the relevance of each.
+ * each, and the relevance of each, empty where a graph does not compute it.
  * @typedef {{probabilities: Float32Array, winner: number[], relevance: Float32Array}} Heard
  * @typedef {(windows: Float32Array, count: number) => Promise<Heard>} Run
  * @typedef {(sofar: number, all: number) => void} Progress
@@ -136,6 +136,19 @@ async function download(url, progress) {
   return new Blob(parts).arrayBuffer();
 }
 
+/**
+ * Why the networks cannot run in this page; nothing where they can.
+ * @param {string | undefined} assets
+ */
+export function whyNotHere(assets) {
+  if (!assets) return "This page does not bring the networks along";
+  if (!/^https?:/.test(assets)) return "A page that is opened as a file may not load the networks";
+  if (typeof WebAssembly !== "object") {
+    return "This browser has no WebAssembly to run the networks in";
+  }
+  return "";
+}
+
 /** @type {Promise<any> | null} onnxruntime-web, one for all explorers of a page */
 let runtime = null;
 /** @type {Map<string, Promise<Run>>} by the address of a network */
@@ -205,7 +218,7 @@ function oneByOne(ort, session) {
       return {
         probabilities: probabilities.data,
         winner: Array.from(winner.data, Number),
-        relevance: relevance.data,
+        relevance: relevance?.data ?? new Float32Array(0), // of a graph without a way back
       };
     };
     const mine = before.then(run);

@@ -18,7 +18,9 @@ import {
   magma,
   make,
   numbersOf,
+  percent,
   row,
+  rowsOf,
   slider,
   soundButton,
   status,
@@ -26,9 +28,10 @@ import {
   unpack,
   wave,
   whenKernel,
+  workBar,
 } from "./common.js";
 import { decibels, f0Contour, formants, gcd, spectrogram } from "./dsp.js";
-import { engine, listen, microphone } from "./engine.js";
+import { engine, listen, microphone, whyNotHere } from "./engine.js";
 import { checkSamples, readSound, resampled } from "./sound.js";
 
 /**
@@ -117,25 +120,6 @@ export function winners(rows, most = MOST) {
 }
 
 /**
- * A probability for the eye.
- * @param {number} p
- */
-export function percent(p) {
-  return p >= 0.0995 ? `${Math.round(100 * p)} %` : `${(100 * p).toFixed(1)} %`;
-}
-
-/**
- * Rows of `size` numbers that lie one after another.
- * @param {Float32Array} flat
- * @param {number} size
- */
-export function rowsOf(flat, size) {
-  return Array.from({ length: flat.length / size }, (_, i) =>
-    flat.subarray(i * size, (i + 1) * size),
-  );
-}
-
-/**
  * Why a network cannot hear a sound, in a sentence; nothing where it can.
  * @param {Sound} samples
  * @param {string} name
@@ -193,19 +177,6 @@ function analyse(samples, rate, limits) {
   for (const column of columns) for (const v of column) loudest = Math.max(loudest, v);
   const shares = columns.map((c) => decibels(c, DEPTH, loudest).map((d) => 1 - d / DEPTH));
   return { shares, space, f0: f0Contour(samples, rate, limits) };
-}
-
-/**
- * Why the networks cannot run in this page; nothing where they can.
- * @param {string | undefined} assets
- */
-function whyNotHere(assets) {
-  if (!assets) return "This page does not bring the networks along";
-  if (!/^https?:/.test(assets)) return "A page that is opened as a file may not load the networks";
-  if (typeof WebAssembly !== "object") {
-    return "This browser has no WebAssembly to run the networks in";
-  }
-  return "";
 }
 
 /**
@@ -289,24 +260,6 @@ function formantTable() {
     make("tbody", {}, ...rows),
   );
   return { node, cells };
-}
-
-/** How far the work is: {node, show(share, text)}. */
-function workBar() {
-  const bar = make("progress", { "aria-label": "Work that is done", max: 1, value: 0 });
-  const text = make("span");
-  const node = make("p", { className: "relviz-note", hidden: true }, bar, " ", text);
-  /**
-   * 0 to 1, NaN where nobody knows; null when there is none.
-   * @param {number | null} share
-   */
-  const show = (share, words = "") => {
-    node.hidden = share === null;
-    if (share !== null && Number.isFinite(share)) bar.value = share;
-    else bar.removeAttribute("value");
-    text.textContent = words;
-  };
-  return { node, show };
 }
 
 /**

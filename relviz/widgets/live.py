@@ -127,7 +127,7 @@ class LiveExplorer(Explorer):
 
     Notes
     -----
-    The page Live of the book, and chapter 12, show it.
+    The page Live of the book, and chapter 13, show it.
     """
 
     _esm = script("live.js")
@@ -210,7 +210,9 @@ class LiveExplorer(Explorer):
         with warnings.catch_warnings():
             # one shift shows what aliasing is: the explorer says so itself
             warnings.filterwarnings("ignore", message="hop_length .* shares the factor")
-            return relevance_signal(self._networks[network], wave, hop, centres=centres)
+            net = self._networks[network]
+            # on a busy machine a bar would stand above the explorer, in the page, too
+            return relevance_signal(net, wave, hop, centres=centres, progress=False)
 
     def answer(self, question: dict[str, Any], buffers: list[bytes]) -> tuple[dict, list[bytes]]:
         """Answer "probabilities" or "relevance" of the samples that came along, (samples,) float32.

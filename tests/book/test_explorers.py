@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from selenium import webdriver
 from selenium.webdriver import ActionChains
+from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -25,8 +26,9 @@ EXPLORERS = {
     "book/case-studies/06_phone_classification": ["Relevance explorer"],
     "book/case-studies/07_speaker_identification": ["Relevance explorer"],
     "book/case-studies/08_american_english_vowels": ["Relevance explorer"],
-    "book/trust/12_your_own_network": ["Live explorer"],
-    "book/live": ["Live explorer"],
+    "book/trust/12_a_test_with_a_known_answer": ["Knob explorer"],
+    "book/trust/13_your_own_network": ["Live explorer"],
+    "book/live": ["Live explorer", "Knob explorer"],
 }
 # these wait for a press of a button that plays; tests/widgets hold them against what is played
 HEARD = {"Play the selection only"}
@@ -95,6 +97,19 @@ def open_(chrome: webdriver.Chrome, address: str, names: list[str]) -> None:
     """
     wait = WebDriverWait(chrome, 60, 0.2)
     wait.until(lambda c: c.execute_script(drawn, ",".join(sorted(names))))
+
+
+def turn(chrome: webdriver.Chrome, root) -> None:
+    """Turn two knobs, and wait for what the networks say: else its gauges would be empty."""
+    knobs = root.find_elements(By.CSS_SELECTOR, "input[type=range]")
+    for knob, value in zip(knobs, ("200", "450"), strict=False):  # F0 and F1, in Hz
+        chrome.execute_script(
+            "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'));",
+            knob,
+            value,
+        )
+    script = "return [...arguments[0].querySelectorAll('[role=status]')].at(-1).textContent"
+    WebDriverWait(chrome, 90, 0.1).until(lambda c: c.execute_script(script, root).startswith("F1 "))
 
 
 def label_of(chrome: webdriver.Chrome, control) -> str:
@@ -190,6 +205,8 @@ def test_pictures_for_the_docs(chrome, theme):
                     "root.scrollIntoView(); return root",
                     number,
                 )
+                if name == "Knob explorer":
+                    turn(chrome, root)
                 colour = root.value_of_css_property("background-color")
                 tones = [int(v) for v in re.findall(r"\d+", colour)[:3]]
                 assert (sum(tones) < 200) == (theme == "dark"), colour

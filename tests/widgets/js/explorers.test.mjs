@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { percent, rowsOf } from "../../../relviz/widgets/common.js";
 import { gcd, taper } from "../../../relviz/widgets/dsp.js";
 import * as live from "../../../relviz/widgets/live.js";
 import { gridInWords } from "../../../relviz/widgets/relevance.js";
@@ -36,13 +37,13 @@ test("live: the classes that win most often come in the order of their first", (
   assert.deepEqual(live.winners([]), []);
 });
 
-test("live: probabilities have a decimal below 10 %", () => {
-  const found = [0, 0.0004, 0.05, 0.0994, 0.0995, 0.126, 1].map(live.percent);
+test("probabilities have a decimal below 10 %", () => {
+  const found = [0, 0.0004, 0.05, 0.0994, 0.0995, 0.126, 1].map(percent);
   assert.deepEqual(found, ["0.0 %", "0.0 %", "5.0 %", "9.9 %", "10 %", "13 %", "100 %"]);
 });
 
-test("live: rows lie one after another", () => {
-  const rows = live.rowsOf(Float32Array.of(1, 2, 3, 4, 5, 6), 2);
+test("rows lie one after another", () => {
+  const rows = rowsOf(Float32Array.of(1, 2, 3, 4, 5, 6), 2);
   assert.deepEqual(
     rows.map((r) => [...r]),
     [
