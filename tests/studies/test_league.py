@@ -27,7 +27,9 @@ class HearsBand(nn.Module):
         frequencies = torch.fft.rfftfreq(x.shape[-1], 1 / 16000)
         inside = (frequencies >= self.low) & (frequencies < self.high)
         power = torch.fft.rfft(x).abs().square()
-        share = torch.relu(90 + 10 * torch.log10((power * inside).sum(-1) / power.sum(-1) + 1e-9))
+        share = torch.relu(
+            90 + 10 * torch.log10((power * inside).sum(-1) / (power.sum(-1) + 1e-9) + 1e-9)
+        )
         return torch.stack([share - 90 - self.middle, self.middle + 90 - share], -1)
 
 
