@@ -100,7 +100,7 @@ Every measure of the book, and those that audio explanations are commonly scored
 by, on networks of which it is known what they use: each tells one cue of
 generated vowels, or two, which nothing else tells; beside them untrained ones
 and some that learnt shuffled labels. A measure is right about a cue if it is
-higher for networks that use it. No recordings are needed; an hour of two cores.
+higher for networks that use it. No recordings are needed; half an hour of a core.
 Stopped halfway, the same command with the same -o FILE goes on.
 """
 
