@@ -175,7 +175,7 @@ def noise_filter() -> NDArray[np.float64]:
 
 def synthesise(
     f0: float,
-    formants: tuple[float, ...] = (500.0, 1500.0, 2500.0, *HIGHER),
+    formants: tuple[float, ...] = (500.0, 1500.0, 2500.0, 4200.0, 5200.0),
     tilt: float = -6.0,
     noise: float = -math.inf,
     tone: float = -math.inf,
