@@ -225,8 +225,8 @@ def right(table: pd.DataFrame) -> pd.DataFrame:
     >>> made_up = pd.DataFrame(rows, columns=["network", "F1"])
     >>> made_up = made_up.assign(family="a", measure="b", seconds=0.1)
     >>> found = right(made_up).iloc[0]
-    >>> found["right"].value, found["seeds"], found["of"]
-    (0.5, 0, 1)
+    >>> print(found["right"].value, found["seeds"], found["of"])
+    0.5 0 1
     """
     rows = []
     for (family, name), some in table.groupby(["family", "measure"], sort=False):
@@ -273,8 +273,8 @@ def named(table: pd.DataFrame) -> pd.DataFrame:
     >>> rows = [("cues-F1-0", 2.0, 1.0), ("cues-F2-0", 2.0, 1.0)]
     >>> made_up = pd.DataFrame(rows, columns=["network", "F1", "F2"])
     >>> found = named(made_up.assign(family="a", measure="b")).iloc[0]
-    >>> found["named"], found["of"]
-    (1, 2)
+    >>> print(found["named"], "of", found["of"])
+    1 of 2
     """
     kinds = table["network"].str.rsplit("-", n=1).str[0]
     rows = []
