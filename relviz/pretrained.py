@@ -200,7 +200,7 @@ def _path(network: str | Path) -> Path:
     if not path.is_file():
         raise MissingFileError(
             f"{shown(path)} is not there: name a .safetensors file, a run's folder, or one of "
-            f"{', '.join(names)}."
+            f"{', '.join(SEEDS)}."
         )
     return path
 

@@ -538,7 +538,7 @@ def test_the_league_goes_on_where_it_was(monkeypatch, tmp_path, capsys):
     line = ["evaluate", "league", "--family", "bands", "--jobs", "1", "-o", str(path)]
     assert cli.main(line) == 0
     printed = capsys.readouterr().out
-    assert ("band taken away" in printed and "(0/1)" in printed) or "(1/1)" in printed
+    assert "band taken away" in printed and ("(0/1)" in printed or "(1/1)" in printed)
     first = pd.read_csv(path)
     assert len(first) == 6
     first.assign(F1=[5.0, 5.0, 1.0, 1.0, 1.0, 1.0]).to_csv(path, index=False)

@@ -148,6 +148,7 @@ def cues(
     from relviz.networks import build
     from relviz.studies import cues as study
     from relviz.studies import phones as speech
+    from relviz.studies.speakers import flat
 
     for path in filter(None, (output, summary)):
         _writable(path)
@@ -185,9 +186,9 @@ def cues(
     if output:
         _write(effects.round(6), output)
     if summary:
-        flat = study.flat(table).round(4)
-        flat.insert(0, "corpus", corpus)
-        _write(flat, summary)
+        columns = flat(table).round(4)
+        columns.insert(0, "corpus", corpus)
+        _write(columns, summary)
 
 
 def league(

@@ -301,7 +301,7 @@ class CuedVowel(Vowel):
         return float(getattr(self, name.lower()))
 
     def with_cue(self, name: str, value: float) -> CuedVowel:
-        """Return the vowel with another value of one of `CUES`, and all else as it was."""
+        """Return the vowel with another value of one of `CUES`, or tone; all else as it was."""
         changed: dict[str, Any] = {name.lower(): value}
         return replace(self, **changed)
 

@@ -25,7 +25,7 @@ from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import Vowel
 from relviz.signals import Normalise, batches, check_rate
-from relviz.studies.phones import Speech
+from relviz.studies.phones import GROUPS, Speech
 
 __all__ = [
     "BANDS",
@@ -36,7 +36,6 @@ __all__ = [
     "Recording",
     "effect",
     "effects",
-    "flat",
     "kept",
     "measured",
     "of_speech",
@@ -46,9 +45,7 @@ __all__ = [
 
 _KEPT = Path(__file__).parent / "cues.csv"
 
-_VOWELS = frozenset(
-    ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
-)
+_VOWELS = frozenset((*GROUPS["vowels"], *GROUPS["diphthongs"]))
 
 OTHER = "another token of the talker"
 """The yardstick: how far two decisions about one voice lie apart."""
@@ -443,35 +440,6 @@ def kept() -> pd.DataFrame:
     ['aev', 'librispeech']
     """
     return pd.read_csv(_KEPT)
-
-
-def flat(found: pd.DataFrame) -> pd.DataFrame:
-    """Write the intervals of a table as columns.
-
-    Parameters
-    ----------
-    found : DataFrame
-        Of `table`.
-
-    Returns
-    -------
-    DataFrame
-        Of numbers and texts alone, for a file: ``nats``, ``nats_low``, ``nats_high`` and so on.
-
-    Examples
-    --------
-    >>> interval = statistics.Interval(0.2, 0.1, 0.3)
-    >>> flat(pd.DataFrame({"cue": ["F0"], "nats": [interval]})).columns.tolist()
-    ['cue', 'nats', 'nats_low', 'nats_high']
-    """
-    columns: dict[str, Any] = {}
-    for name, values in found.items():
-        if isinstance(values.iloc[0], statistics.Interval):
-            for end, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
-                columns[f"{name}{suffix}"] = [getattr(each, end) for each in values]
-        else:
-            columns[str(name)] = values.to_numpy()
-    return pd.DataFrame(columns)
 
 
 def measured(recordings: Sequence[Recording], change: Change) -> pd.DataFrame:

@@ -12,7 +12,8 @@ scored by. They ask how well a mask serves, and give a network one number, whate
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from relviz import controls, networks, pretrained, spectral, statistics, tasks
+from relviz._errors import ParameterError
 from relviz.attributions import relevance
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import cued
@@ -33,6 +35,7 @@ from relviz.signals import standardise
 from relviz.studies import cues as effects
 from relviz.studies import layers, vowels
 from relviz.studies.vowel_signals import Relevance
+from relviz.training.known import planted
 
 __all__ = [
     "ANSWERS",
@@ -103,8 +106,7 @@ def tokens(count: int, seed: int = 7) -> tuple[CuedVowel, ...]:
     [-inf, -20.0]
     """
     odd = np.random.default_rng([seed, 1]).random(count) < 0.5
-    drawn = zip(cued.draw(count, seed), odd, strict=True)
-    return tuple(replace(vowel, tone=TONE_LEVEL) if o else vowel for vowel, o in drawn)
+    return tuple(planted(cued.draw(count, seed), odd))
 
 
 def known() -> dict[str, nn.Module]:
@@ -127,7 +129,8 @@ def known() -> dict[str, nn.Module]:
             found.update(seeds)
     first = pretrained.load("cues-F1")
     for seed in range(3):
-        found[f"untrained-{seed}"] = networks.build(first.architecture, 4, seed)
+        classes = len(first.metadata.classes)
+        found[f"untrained-{seed}"] = networks.build(first.architecture, classes, seed)
     return found
 
 
@@ -153,7 +156,8 @@ def measure(
     progress : bool
         Show a bar.
     done : DataFrame, optional
-        What an earlier call found, which is not done again.
+        What an earlier call found, which is not done again. Only rows of these networks and
+        families are kept of it.
     write : callable, optional
         Gets the table so far after every network and family.
 
@@ -164,6 +168,11 @@ def measure(
         `COLUMNS` (NaN where the measure says nothing of that cue), and ``seconds``, what the
         family took of a core for each vowel.
 
+    Raises
+    ------
+    ParameterError
+        For `done` without these columns, or with other things than numbers in them.
+
     Examples
     --------
     >>> net = networks.build(networks.PHONE_CNN, 4, seed=0)
@@ -173,6 +182,7 @@ def measure(
     """
     todo = [(name, family) for name in nets for family in families or FAMILIES]
     if done is not None:
+        done = _own(done, todo)
         had = set(zip(done["network"], done["family"], strict=True))
         todo = [each for each in todo if each not in had]
     parts = [] if done is None else [done]
@@ -184,6 +194,22 @@ def measure(
         if write is not None:
             write(pd.concat(parts, ignore_index=True))
     return pd.concat(parts, ignore_index=True)
+
+
+def _own(done: pd.DataFrame, todo: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """Rows of what is asked for, out of a table that may be anybody's."""
+    numbers = [*COLUMNS, "seconds"]
+    wanted = ["network", "family", "measure", *numbers]
+    missing = [column for column in wanted if column not in done]
+    if missing:
+        raise ParameterError(
+            f"what was done has no column {missing[0]!r}: name a file that the league wrote, or "
+            "one that is not there."
+        )
+    if not all(pd.api.types.is_numeric_dtype(done[column]) for column in numbers):
+        raise ParameterError("what was done holds texts for numbers: name another file.")
+    pairs = pd.Series([*zip(done["network"], done["family"], strict=True)], index=done.index)
+    return done.loc[pairs.isin(todo), wanted]
 
 
 def _taken(nets: Mapping[str, nn.Module], task: tuple[str, str]) -> pd.DataFrame:
@@ -422,6 +448,7 @@ def _masks(net: nn.Module, vowels_: Sequence[CuedVowel]) -> Found:
                 found = curve(posterior, x, rank, None, domain, steps=10)
             sign = -1 if name == "deletion" else 1  # for deletion lower is better
             numbers[f"{name} in {domain}"] = sign * float(controls.area(found).mean())
+    rank = controls.energy(f, 40, "frequency")
     best = np.argsort(np.argsort(-rank, axis=-1), axis=-1) < 8
     kept_, left = (
         np.exp(_log_posteriors(net, controls.keep(x, mask, "frequency"))) for mask in (best, ~best)
@@ -493,22 +520,16 @@ def _pushes(net: nn.Module, vowels_: Sequence[CuedVowel]) -> Found:
     return found
 
 
-def _pushed(net: nn.Module, layer: str, push: NDArray) -> Any:
+@contextmanager
+def _pushed(net: nn.Module, layer: str, push: NDArray) -> Iterator[None]:
     """Add something to every position of a layer, as long as the context lasts."""
-    from contextlib import contextmanager
-
-    module = dict(net.named_modules())[networks.Until(net, layer).layer]
+    module = net.get_submodule(networks.Until(net, layer).layer)
     more = torch.from_numpy(push).float()[:, None]
-
-    @contextmanager
-    def hooked() -> Any:
-        handle = module.register_forward_hook(lambda _module, _inputs, output: output + more)
-        try:
-            yield
-        finally:
-            handle.remove()
-
-    return hooked()
+    handle = module.register_forward_hook(lambda _module, _inputs, output: output + more)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _nats(before: NDArray, after: NDArray) -> float:

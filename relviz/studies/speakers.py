@@ -478,12 +478,12 @@ def kept() -> pd.DataFrame:
 
 
 def flat(table: pd.DataFrame) -> pd.DataFrame:
-    """Write a table's intervals as columns: ``right``, ``right_low`` and ``right_high``.
+    """Write a table's intervals as columns, such as ``right``, ``right_low`` and ``right_high``.
 
     Parameters
     ----------
     table : DataFrame
-        Of `summary`.
+        Of `summary`, or of `relviz.studies.cues.table`.
 
     Returns
     -------
@@ -499,7 +499,8 @@ def flat(table: pd.DataFrame) -> pd.DataFrame:
     """
     columns: dict[str, Iterable[object]] = {}
     for name, values in table.items():
-        if name == "right" or str(name).startswith("within the"):
+        empty = str(name).startswith("within the")  # an interval, where there was a mistake
+        if empty or any(isinstance(each, statistics.Interval) for each in values):
             for end, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
                 columns[f"{name}{suffix}"] = [getattr(each, end, np.nan) for each in values]
         else:

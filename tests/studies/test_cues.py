@@ -1,7 +1,6 @@
 """relviz.studies.cues: the decision moves with the cue that a network uses, and with no other."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.special
 import torch
@@ -152,14 +151,6 @@ def test_speech_is_asked_at_its_longest_vowels():
         assert min(asked) >= max([d for t, d in middles.items() if t not in recording.times] or [0])
     with pytest.raises(ValueError, match=r"^no utterance has 1000 vowels: ask for fewer\.$"):
         cues.of_speech(speech, count=1000)
-
-
-def test_a_flat_table_has_the_ends_of_intervals():
-    interval = statistics.Interval(0.2, 0.1, 0.3)
-    found = cues.flat(pd.DataFrame({"cue": ["F0"], "nats": [interval]}))
-    assert found.to_dict("records") == [
-        {"cue": "F0", "nats": 0.2, "nats_low": 0.1, "nats_high": 0.3}
-    ]
 
 
 @pytest.mark.slow

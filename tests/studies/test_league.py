@@ -155,10 +155,24 @@ def test_what_was_done_is_not_done_again(hears_noise):
     assert len(written) == 1 and set(written[0]["family"]) == {"bands", "masks"}
 
 
+def test_a_file_of_another_kind_is_not_gone_on_with(hears_noise):
+    nets, columns = {"untrained-0": hears_noise}, dict.fromkeys([*league.COLUMNS, "seconds"], 0.0)
+    row = {"network": "untrained-0", "family": "bands", "measure": "a"} | columns
+    with pytest.raises(ValueError, match=r"^what was done has no column 'tone': name a file that"):
+        league.measure(nets, ["bands"], done=pd.DataFrame([row]).drop(columns="tone"))
+    with pytest.raises(ValueError, match=r"^what was done holds texts for numbers: name another"):
+        league.measure(nets, ["bands"], done=pd.DataFrame([row | {"F1": "<b>"}]))
+    strange = pd.DataFrame([row, row | {"network": "strange"}, row | {"family": "masks"}])
+    found = league.measure(nets, ["bands"], done=strange)
+    assert found[["network", "family"]].to_numpy().tolist() == [["untrained-0", "bands"]]
+
+
 @pytest.mark.slow
 def test_what_is_kept_is_what_is_measured():
     """A slice of the table in the package, taken anew."""
-    nets = {name: net for name, net in league.known().items() if name in ("cues-F1-0", "cues-F0-1")}
+    nets = {
+        name: net for name, net in league.known().items() if name in ("cues-F1-0", "untrained-1")
+    }
     families = ["bands", "probes", "counterfactual", "guided, one window"]
     anew = league.measure(nets, families, jobs=1).set_index(["network", "measure", "family"])
     kept = league.kept().set_index(["network", "measure", "family"]).loc[anew.index]
