@@ -2,7 +2,8 @@
 
 The rooms, ground floor first: `files`, `statistics`, `tasks`, `audio`, `networks`, `backprop`,
 `attributions`, `signals`, `spectral`, `filters`, `acoustics`, `controls`, `pretrained`, `export`,
-`crepe`, `corpora`, `images`, `training`, `studies`, `plots`, `widgets`, `cli`.
+`crepe`, `corpora`, `images`, `training`, `studies`, `plots`, `widgets`,
+`results`, `explanation`, `cli`.
 Importing `relviz` loads nothing else: a room and what it needs load when they are first named.
 """
 
@@ -13,15 +14,17 @@ from relviz._errors import RelvizError
 
 if TYPE_CHECKING:  # what `__getattr__` brings, for type checkers and editors
     from relviz.attributions import relevance
+    from relviz.explanation import explain
     from relviz.pretrained import load
     from relviz.signals import relevance_signal
     from relviz.spectral import spectral_relevance
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["RelvizError", "load", "relevance", "relevance_signal", "spectral_relevance"]
+__all__ = ["RelvizError", "explain", "load", "relevance", "relevance_signal", "spectral_relevance"]
 
 _FACE = {
+    "explain": "explanation",
     "load": "pretrained",
     "relevance": "attributions",
     "relevance_signal": "signals",
@@ -36,6 +39,7 @@ _ROOMS = (
     "controls",
     "corpora",
     "crepe",
+    "explanation",
     "export",
     "files",
     "filters",
@@ -43,6 +47,7 @@ _ROOMS = (
     "networks",
     "plots",
     "pretrained",
+    "results",
     "signals",
     "spectral",
     "statistics",

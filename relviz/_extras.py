@@ -24,9 +24,10 @@ EXTRAS = {
         "requests",
     ),
     "book": ("IPython", "anywidget", "captum", "ipywidgets", "ndf", "onnx", "skimage", "traitlets"),
+    "cluster": ("cloudpickle", "dask", "distributed"),
     "train": ("pocketsphinx", "rapidfuzz"),
 }
-"""Extra -> the modules it brings; `book` and `train` bring those of `speech`, too."""
+"""Extra -> the modules it brings; the others bring those of `speech`, too."""
 
 
 def require(*modules: str) -> None:

@@ -11,10 +11,34 @@ from torch import Tensor
 
 from relviz._errors import ParameterError
 
-__all__ = ["Target", "chosen"]
+__all__ = ["Choice", "Target", "choice", "chosen"]
 
 Target = int | str | tuple[int, int | str] | Tensor | Callable[[Any], Tensor] | None
 """See `relviz.backprop.Target`."""
+
+Choice = Callable[[Tensor, slice], Tensor]
+"""From scores, (some, classes), and which items they are of, to a class for each, (some,)."""
+
+
+def choice(target: Target, net: object, items: torch.Size) -> Choice | None:
+    """Return what chooses the class to explain; None for a target that chooses no class an item.
+
+    items: the shape of the scores less the classes. What is returned raises ParameterError as
+    `chosen` does.
+    """
+    if isinstance(target, Tensor):
+        if target.shape != items:
+            return None
+        target = target.reshape(-1)
+    elif callable(target) or isinstance(target, tuple):
+        return None
+
+    def choose(scores: Tensor, some: slice) -> Tensor:
+        index = _index(scores, target[some] if isinstance(target, Tensor) else target, net)
+        _finite(scores.gather(-1, index.unsqueeze(-1)))
+        return index
+
+    return choose
 
 
 def chosen(output: Any, target: Target, given: torch.Size, net: object = None) -> Tensor:
@@ -89,7 +113,9 @@ def _index(scores: Tensor, target: Any, net: object) -> Tensor:
             )
         index = target.to(scores.device, torch.int64)
     elif isinstance(target, numbers.Integral) and not isinstance(target, bool):
-        index = torch.full(items, int(target), device=scores.device)
+        if not 0 <= int(target) < classes:
+            raise ParameterError(f"target {target} is not one of the network's {classes} classes.")
+        return torch.full(items, int(target), device=scores.device)
     else:
         raise ParameterError(
             f"target is {target!r}: give None, an int, a class's name, (frame, class), an integer "

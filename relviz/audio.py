@@ -437,7 +437,34 @@ def frame(wave: NDArray, length: int, starts: ArrayLike) -> NDArray:
            [3, 0]])
     """
     first = np.asarray(starts, dtype=np.int64)
-    before = max(0, -int(first.min(initial=0)))
-    after = max(0, int(first.max(initial=0)) + length - len(wave))
-    padded = np.pad(wave, (before, after))
-    return np.lib.stride_tricks.sliding_window_view(padded, length)[first + before].copy()
+    if not len(first):
+        return np.empty((0, length), dtype=wave.dtype)
+    begin = int(first.min())
+    stretch = cut(wave, begin, int(first.max()) + length)
+    return np.lib.stride_tricks.sliding_window_view(stretch, length)[first - begin].copy()
+
+
+def cut(wave: NDArray, begin: int, end: int) -> NDArray:
+    """Return the samples from `begin` to `end` of a signal, with zeros outside it.
+
+    Parameters
+    ----------
+    wave : ndarray, (samples,)
+        The signal, of which no more is read than is needed: it may be a memory-mapped file.
+    begin, end : int
+        May be negative or beyond the end; `end` itself is left out.
+
+    Returns
+    -------
+    ndarray, (end - begin,)
+        Of the same dtype.
+
+    Examples
+    --------
+    >>> cut(np.array([1, 2, 3]), -2, 5)
+    array([0, 0, 1, 2, 3, 0, 0])
+    """
+    length = len(wave)
+    inside = wave[min(max(begin, 0), length) : min(max(end, 0), length)]
+    before = min(max(-begin, 0), end - begin)
+    return np.pad(inside, (before, end - begin - before - len(inside)))

@@ -58,6 +58,7 @@ __all__ = [
     "occlusion",
     "randomised",
     "spearman",
+    "untrained",
 ]
 
 Domain = Literal["time", "frequency"]
@@ -254,6 +255,42 @@ def _make_plain(layer: nn.Module) -> None:
                 layer.register_parameter(name, nn.Parameter(value.detach().clone()))
             else:
                 layer.register_buffer(name, value.detach().clone())
+
+
+def untrained(net: Net, seed: int = 0) -> Net:
+    """Return a copy of `net` with new random weights in every layer; `net` stays as it is.
+
+    The control that any statement about a trained network should stand beside.
+
+    Parameters
+    ----------
+    net : nn.Module
+        As `randomised` takes it.
+    seed : int
+        Fixes the weights, as in `randomised`.
+
+    Returns
+    -------
+    nn.Module
+        Nothing trained is left in it.
+
+    Raises
+    ------
+    ParameterError
+        Where `randomised` raises it.
+
+    References
+    ----------
+    Adebayo et al. (2018), section 3.1.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> net = nn.Linear(3, 2)
+    >>> bool((untrained(net).weight == net.weight).any())
+    False
+    """
+    return randomised(net, layers(net), seed)
 
 
 def cascade(net: Net, seed: int = 0) -> Iterator[tuple[str, Net]]:

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
+from itertools import islice
 from math import gcd
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ __all__ = [
     "batches",
     "check_rate",
     "normalisation",
+    "relevance_blocks",
     "relevance_signal",
     "standardise",
     "stride",
@@ -40,6 +42,11 @@ __all__ = [
 
 Normalise = Literal["window", "utterance", "none"]
 """What a window goes through before the network."""
+
+Item = TypeVar("Item")
+
+_STRETCH = 480_000
+"""Samples of a recording that are looked at or handed on at a time: half a minute."""
 
 _LONG = 10.0
 """Seconds that nobody should wait without being told."""
@@ -131,10 +138,111 @@ def relevance_signal(
     >>> relviz.relevance_signal(relviz.load("phones"), wave, hop_length=997).shape
     (8000,)
     """
+    samples = audio.check(wave, minimum=_window(net, window))
+    _check_options(net, samples, hop_length, sample_rate, target, scale, centres, batch_size)
+    found = np.zeros(len(samples))
+    heard = _checked(samples, 1, normalisation(net, normalise))
+    for begin, block in _blocks(
+        net,
+        heard,
+        hop_length,
+        target,
+        method,
+        window,
+        normalise,
+        scale,
+        centres,
+        batch_size,
+        progress,
+    ):
+        found[begin : begin + len(block)] = block
+    return found
+
+
+def relevance_blocks(
+    net: Callable[[Tensor], Any],
+    wave: NDArray,
+    hop_length: int = 97,
+    *,
+    sample_rate: float | None = None,
+    target: Target = None,
+    method: Method | Attribution = "guided",
+    window: int | None = None,
+    normalise: Normalise | None = None,
+    scale: Scale = "rms",
+    centres: tuple[int, int] | None = None,
+    batch_size: int = 64,
+    progress: bool | None = None,
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Yield the relevance signal of an utterance in blocks, so that an hour takes little memory.
+
+    Parameters
+    ----------
+    net : callable
+        As in `relevance_signal`.
+    wave : ndarray, (samples,)
+        Floating point. Only slices are read, one after another: it may be a memory-mapped file.
+    hop_length, sample_rate, target, method, window, normalise, scale, centres, batch_size, progress
+        As in `relevance_signal`.
+
+    Yields
+    ------
+    begin : int
+        The sample at which the block begins.
+    block : ndarray, (some,), float64
+        Its relevance. Blocks follow each other without a gap, and together they are the signal
+        that `relevance_signal` returns.
+
+    Raises
+    ------
+    ParameterError, AudioError
+        As `relevance_signal` does, before the first block where the cause is seen by then.
+
+    Warns
+    -----
+    UserWarning
+        As in `relevance_signal`.
+
+    Examples
+    --------
+    >>> import numpy as np, relviz
+    >>> from relviz.signals import relevance_blocks
+    >>> wave = np.random.default_rng(0).standard_normal(8000)
+    >>> blocks = relevance_blocks(relviz.load("phones"), wave, hop_length=997)
+    >>> sum(len(block) for _, block in blocks)
+    8000
+    """
+    how = normalisation(net, normalise)
+    heard = _checked(wave, _window(net, window), how)
+    _check_options(net, heard, hop_length, sample_rate, target, scale, centres, batch_size)
+    return _blocks(
+        net,
+        heard,
+        hop_length,
+        target,
+        method,
+        window,
+        normalise,
+        scale,
+        centres,
+        batch_size,
+        progress,
+    )
+
+
+def _check_options(
+    net: object,
+    heard: Sized,
+    hop_length: int,
+    sample_rate: float | None,
+    target: Target,
+    scale: str,
+    centres: tuple[int, int] | None,
+    batch_size: int,
+) -> None:
+    """Refuse what cannot be right, and warn of aliasing where the user calls."""
     if sample_rate is not None:
         check_rate(net, sample_rate)
-    length = _window(net, window)
-    samples = audio.check(wave, minimum=length)
     if not isinstance(hop_length, (int, np.integer)) or hop_length < 1:
         raise ParameterError(
             f"hop_length is {hop_length!r}: give a whole number of samples, 1 or more."
@@ -145,36 +253,143 @@ def relevance_signal(
         raise ParameterError(
             "target is a tensor: give one class for all windows, None or a function."
         )
-    first, last = centres if centres is not None else (0, len(samples) - 1)
-    if not 0 <= first <= last < len(samples):
+    _check_batch(batch_size)
+    first, last = centres if centres is not None else (0, len(heard) - 1)
+    if not 0 <= first <= last < len(heard):
         raise ParameterError(
-            f"centres {(first, last)} do not lie in order within the {len(samples)} samples."
+            f"centres {(first, last)} do not lie in order within the {len(heard)} samples."
         )
     if first + hop_length <= last:
         _warn_aliasing(net, int(hop_length))
 
+
+def _blocks(
+    net: Callable[[Tensor], Any],
+    heard: _Heard,
+    hop_length: int,
+    target: Target,
+    method: Method | Attribution,
+    window: int | None,
+    normalise: Normalise | None,
+    scale: Scale,
+    centres: tuple[int, int] | None,
+    batch_size: int,
+    progress: bool | None,
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    length = _window(net, window)
+    first, last = centres if centres is not None else (0, len(heard) - 1)
     starts = np.arange(first, last + 1, hop_length) - length // 2
-    before, after = max(0, -starts[0]), max(0, starts[-1] + length - len(samples))
-    total = np.zeros(before + len(samples) + after)
-    count = np.zeros(len(total), dtype=np.uint32)
-    for some, windows in batches(
-        net,
-        samples,
-        starts,
-        window=length,
-        normalise=normalise,
-        batch_size=batch_size,
-        progress=progress,
-    ):
-        rows = relevance(net, windows, target, method).double().cpu().numpy()
+    rows = _rows(
+        net, heard, starts, length, target, method, normalisation(net, normalise), batch_size
+    )
+    shown = _bar(rows, lambda each: len(each[1]), len(starts), progress)
+    return _averaged(shown, starts, length, len(heard), scale)
+
+
+class _Heard:
+    """A recording in slices of float32, as a network hears it: standardised, if need be."""
+
+    def __init__(self, wave: NDArray, mean: float = 0.0, deviation: float = 1.0) -> None:
+        self.wave, self.mean, self.deviation = wave, mean, deviation
+        self.dtype = np.dtype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self.wave)
+
+    def __getitem__(self, some: slice) -> NDArray[np.float32]:
+        part = np.asarray(self.wave[some])
+        if (self.mean, self.deviation) != (0.0, 1.0):
+            part = (part - np.float64(self.mean)) / np.float64(self.deviation)
+        return part.astype(np.float32, copy=False)
+
+
+def _checked(wave: ArrayLike, length: int, how: Normalise) -> _Heard:
+    """Look at all of a recording, a stretch at a time, and refuse what `audio.check` refuses."""
+    array = np.asanyarray(wave)
+    if array.ndim != 1 or len(array) <= _STRETCH or not np.issubdtype(array.dtype, np.floating):
+        array = audio.check(array, minimum=length)
+    stretches = [slice(i, i + _STRETCH) for i in range(0, len(array), _STRETCH)]
+    lowest, highest, total, squares = np.inf, -np.inf, 0.0, 0.0
+    for some in stretches:
+        part = array[some].astype(np.float64)
+        lowest, highest = min(lowest, part.min()), max(highest, part.max())
+        total += part.sum()
+    if not np.isfinite(total) or lowest == highest:
+        audio.check(array, minimum=length)  # says it in its words
+    if how != "utterance":
+        return _Heard(array)
+    mean = total / len(array)
+    for some in stretches:
+        squares += np.square(array[some].astype(np.float64) - mean).sum()
+    return _Heard(array, mean, np.sqrt(squares / len(array)))
+
+
+def _rows(
+    net: Callable[[Tensor], Any],
+    heard: _Heard,
+    starts: NDArray[np.int64],
+    length: int,
+    target: Target,
+    method: Method | Attribution,
+    how: Normalise,
+    batch_size: int,
+) -> Iterator[tuple[slice, Tensor]]:
+    """Relevance of all windows, in order: which of the starts, (some, window)."""
+    for some in _some(len(starts), batch_size):
+        windows = _windows(net, heard, starts[some], length, how)
+        yield some, relevance(net, windows, target, method)
+
+
+def _averaged(
+    found: Iterator[tuple[slice, Tensor]],
+    starts: NDArray[np.int64],
+    length: int,
+    samples: int,
+    scale: Scale,
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Overlap-add rows, and hand on what no later window reaches, divided by what covers it."""
+    origin, done = min(0, int(starts[0])), 0
+    total = torch.zeros(0, dtype=torch.float64)
+    for some, rows in found:
+        begin = int(starts[some][0])
+        ready = min(begin, samples) - origin
+        if ready >= _STRETCH:
+            yield done, _mean(total[:ready], origin, starts, length)[done - origin :]
+            total, origin = total[ready:], origin + ready
+            done = origin
+        missing = int(starts[some][-1]) + length - origin - len(total)
+        total = torch.cat([total.to(rows.device), total.new_zeros(missing, device=rows.device)])
+        rows = rows.double()
         if scale == "rms":
-            rms = np.sqrt(np.mean(rows**2, axis=-1, keepdims=True))
-            rows = np.divide(rows, rms, out=np.zeros_like(rows), where=rms > 0)
-        for start, row in zip(some + before, rows, strict=True):
-            total[start : start + length] += row
-            count[start : start + length] += 1
-    average = np.divide(total, count, out=total, where=count > 0)
-    return average[before : before + len(samples)]
+            rms = rows.square().mean(-1, keepdim=True).sqrt()
+            rows = rows / torch.where(rms > 0, rms, 1.0)
+        _overlap_add(total, rows, starts[some] - origin)
+    rest = torch.cat([total, total.new_zeros(max(0, samples - origin - len(total)))])
+    yield done, _mean(rest[: samples - origin], origin, starts, length)[done - origin :]
+
+
+def _overlap_add(total: Tensor, rows: Tensor, places: NDArray[np.int64]) -> None:
+    if rows.device.type == "cpu":
+        for place, row in zip(places.tolist(), rows, strict=True):
+            total[place : place + len(row)] += row
+    else:
+        within = torch.arange(rows.shape[1], device=rows.device)
+        where = torch.as_tensor(places, device=rows.device)[:, None] + within
+        total.index_add_(0, where.flatten(), rows.flatten())
+
+
+def _mean(
+    total: Tensor, origin: int, starts: NDArray[np.int64], length: int
+) -> NDArray[np.float64]:
+    """Divide by how many windows cover each sample; 0 where none does."""
+    sums = total.cpu().numpy()
+    if not np.isfinite(sums).all():
+        raise ParameterError("the relevance is NaN or infinite: look at the network's weights.")
+    sample = np.arange(origin, origin + len(sums))
+    count = np.searchsorted(starts, sample, side="right") - np.searchsorted(
+        starts, sample - length, side="right"
+    )
+    return np.divide(sums, count, out=np.zeros_like(sums), where=count > 0)
 
 
 def batches(
@@ -215,16 +430,30 @@ def batches(
     [torch.Size([2, 4]), torch.Size([1, 4])]
     """
     length, how = _window(net, window), normalisation(net, normalise)
+    _check_batch(batch_size)
+    heard = _checked(wave, 1, how) if how == "utterance" else _Heard(wave)
+    parts = [starts[some] for some in _some(len(starts), batch_size)]
+    for part in _bar(iter(parts), len, len(starts), progress):
+        yield part, _windows(net, heard, part, length, how)
+
+
+def _windows(
+    net: object, heard: _Heard, starts: NDArray[np.int64], length: int, how: Normalise
+) -> Tensor:
+    """Windows as a network hears them, in the dtype and on the device of its parameters."""
+    windows = torch.from_numpy(audio.frame(cast("NDArray", heard), length, starts))
+    if how == "window":
+        windows = standardise(windows)
+    return _like_parameters(net, windows)
+
+
+def _some(total: int, size: int) -> Iterator[slice]:
+    return (slice(i, min(i + size, total)) for i in range(0, total, size))
+
+
+def _check_batch(batch_size: int) -> None:
     if batch_size < 1:
         raise ParameterError(f"batch_size is {batch_size}: give 1 window or more.")
-    if how == "utterance":
-        wave = standardise(torch.from_numpy(np.array(wave))).numpy()
-    parts = [starts[i : i + batch_size] for i in range(0, len(starts), batch_size)]
-    for part in _bar(parts, progress):  # whose time is that of what is done with each part
-        windows = torch.from_numpy(audio.frame(wave, length, part))
-        if how == "window":
-            windows = standardise(windows)
-        yield part, _like_parameters(net, windows)
 
 
 def check_rate(net: object, sample_rate: float, name: str = "the network") -> None:
@@ -389,7 +618,7 @@ def _warn_aliasing(net: object, hop_length: int) -> None:
             f"network's stride of {total}: its grid keeps its phase from window to window, and "
             "images of the spectrum (aliasing) stay in the relevance signal; take a hop_length "
             "without common factor, such as 97.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -401,24 +630,28 @@ def _like_parameters(net: object, windows: Tensor) -> Tensor:
     return windows
 
 
-def _bar(parts: list[NDArray], progress: bool | None) -> Iterator[NDArray]:
-    """Pass parts on, with a bar if that is asked for, or if the first say that all will last."""
+def _bar(
+    items: Iterator[Item], size: Callable[[Item], int], total: int, progress: bool | None
+) -> Iterator[Item]:
+    """Pass items on, with a bar if that is asked for, or if the first say that all will last."""
     done = 0
     if progress is None:
         progress = False
-        for done, part in enumerate(parts[:2], start=1):  # the first may be slow as it is the first
+        for turn in (1, 2):  # the first may be slow as it is the first
             begun = time.monotonic()
-            yield part
-            took = time.monotonic() - begun
-            if took * (len(parts) if done == 2 else 2) > _LONG:
-                progress = True
+            for item in islice(items, 1):
+                yield item
+                done += size(item)
+                times = total / size(item) if turn == 2 else 2
+                progress = (time.monotonic() - begun) * times > _LONG
+            if progress:
                 break
     if not progress:
-        yield from parts[done:]
+        yield from items
         return
     from tqdm.auto import tqdm
 
-    with tqdm(total=len(parts), initial=done, desc="relevance", unit="batch") as bar:
-        for part in parts[done:]:
-            yield part
-            bar.update()
+    with tqdm(total=total, initial=done, desc="relevance", unit="window") as bar:
+        for item in items:
+            yield item
+            bar.update(size(item))

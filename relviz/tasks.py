@@ -16,7 +16,7 @@ from typing import TypeVar
 from relviz._errors import ParameterError
 from relviz._extras import require
 
-__all__ = ["MOST", "run"]
+__all__ = ["MOST", "run", "workers"]
 
 MOST = 4
 """Workers a core; more only take memory."""
@@ -76,6 +76,36 @@ def run(
     >>> list(run(abs, [-1, 2, -3], jobs=1))
     [1, 2, 3]
     """
+    count = workers(jobs)
+    todo = list(tasks)
+    count = min(count, len(todo))
+    results = _in_workers(function, todo, count) if count > 1 else map(function, todo)
+    return _shown(results, len(todo), title, unit) if progress else results
+
+
+def workers(jobs: int) -> int:
+    """Return how many workers are meant.
+
+    Parameters
+    ----------
+    jobs : int
+        As in `run`.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Raises
+    ------
+    ParameterError
+        For 0 jobs, or more than `MOST` a core.
+
+    Examples
+    --------
+    >>> workers(1)
+    1
+    """
     if jobs == 0:
         raise ParameterError("jobs is 0: give 1 for this process alone, or -1 for one a core.")
     cores = os.cpu_count() or 1
@@ -87,10 +117,7 @@ def run(
     require("joblib")
     import joblib
 
-    todo = list(tasks)
-    workers = min(joblib.effective_n_jobs(jobs), len(todo))
-    results = _in_workers(function, todo, workers) if workers > 1 else map(function, todo)
-    return _shown(results, len(todo), title, unit) if progress else results
+    return int(joblib.effective_n_jobs(jobs))
 
 
 def _in_workers(

@@ -24,7 +24,7 @@ ROOMS = (
         "networks",
         "_guard",
     ),
-    *("_targets", "_rectifiers", "backprop", "attributions"),
+    *("_targets", "_engine", "_rectifiers", "backprop", "attributions"),
     *(
         "signals",
         "spectral",
@@ -36,7 +36,17 @@ ROOMS = (
         "crepe",
         "export",
     ),
-    *("corpora", "images", "training", "studies", "plots", "explain", "widgets", "cli"),
+    *(
+        "corpora",
+        "images",
+        "training",
+        "studies",
+        "plots",
+        "widgets",
+        "results",
+        "explanation",
+        "cli",
+    ),
 )
 """Ground floor first: a room may import those before it, and its own modules."""
 

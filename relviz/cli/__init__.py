@@ -37,6 +37,7 @@ _ABOUT = "See what a network that hears raw speech listens to."
 
 _EXAMPLES = """\
 Examples:
+  relviz explain speech.wav                 what a network hears in it
   relviz data status                        what recordings are here
   relviz data fetch aev                     the American English Vowels (22 MB)
   relviz evaluate vowels --network phones   Table 2 with its controls, minutes
@@ -46,6 +47,29 @@ Examples:
   relviz completion bash                    let the tab key know all of this
 
 Every command explains itself: relviz train phones --help
+"""
+
+_EXPLAIN = """\
+See what a network hears in a recording.
+
+A page of one file, which opens from disk and asks nobody for anything: players
+of the recording and its relevance, waveforms, spectrogram and spectral
+relevance, F0 and formants of both, the decision over time and what would move
+it; beside each the plain gradient, and a network that learnt nothing. Of a
+folder, a dataset in Parquet that relviz.results opens.
+"""
+
+_EXPLAIN_EXAMPLES = """\
+Examples:
+  relviz explain speech.wav                 speech.html, by the phone network
+  relviz explain speech.wav --network runs/a --method gradient -o a.html
+  relviz explain long.flac --start 60 --seconds 20
+  relviz explain *.wav --out pages          a page each, and an index
+  relviz explain speech.wav --network mine:net --rate 8000 --window 2000
+                                            a network of yours, in mine.py
+  relviz explain corpus/ --out heard        a dataset; stopped, it goes on
+  relviz explain corpus/ --out heard --scheduler tcp://10.0.0.1:8786
+                                            on a Dask cluster
 """
 
 _EVALUATE = "Score relevance signals and networks against known answers."
@@ -322,6 +346,7 @@ def _build() -> App:
         top.command(made)
         return made
 
+    top.command("relviz.cli.explain:explain", help=_EXPLAIN, help_epilogue=_EXPLAIN_EXAMPLES)
     evaluate = group("evaluate", _EVALUATE, _EVALUATE_EXAMPLES)
     evaluate.command("relviz.cli.evaluate:vowels", help=_EVALUATE_VOWELS)
     evaluate.command("relviz.cli.evaluate:cues", help=_EVALUATE_CUES)

@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from relviz import acoustics, audio, statistics, tasks
+from relviz import _engine, acoustics, audio, statistics, tasks
 from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import Vowel
@@ -519,7 +519,8 @@ def _log_posteriors(
         heard = batches(net, audio.check(wave), starts, window=window, normalise=normalise)
         for _, windows in heard:
             with torch.inference_mode():
-                rows.append(net(windows).double().log_softmax(-1).cpu().numpy())
+                scores = _engine.call(net, windows)
+                rows.append(scores.double().log_softmax(-1).cpu().numpy())
         found.append(np.concatenate(rows))
     return found
 

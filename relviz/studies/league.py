@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from relviz import controls, networks, pretrained, spectral, statistics, tasks
+from relviz import _engine, controls, networks, pretrained, spectral, statistics, tasks
 from relviz._errors import ParameterError
 from relviz.attributions import relevance
 from relviz.audio import SAMPLE_RATE
@@ -349,7 +349,7 @@ def _windows(vowels_: Sequence[CuedVowel], length: int) -> Tensor:
 
 def _log_posteriors(net: nn.Module, x: Tensor) -> NDArray[np.float64]:
     with torch.inference_mode():
-        return net(x).double().log_softmax(-1).numpy()
+        return _engine.call(net, x).double().log_softmax(-1).numpy()
 
 
 def _by_relevance(

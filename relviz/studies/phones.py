@@ -18,7 +18,7 @@ import scipy.signal
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from relviz import acoustics, audio, corpora
+from relviz import _engine, acoustics, audio, corpora
 from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import (
@@ -298,7 +298,7 @@ def posteriors(
         net, samples, centres - net.window // 2, normalise=normalise, batch_size=batch_size
     ):
         with torch.inference_mode():
-            rows.append(net(windows).softmax(-1).cpu().numpy())
+            rows.append(_engine.call(net, windows).softmax(-1).cpu().numpy())
     return centres / SAMPLE_RATE, np.concatenate(rows)
 
 

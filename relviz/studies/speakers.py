@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from relviz import acoustics, corpora, statistics
+from relviz import _engine, acoustics, corpora, statistics
 from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import CorpusError, Utterance
@@ -251,7 +251,8 @@ def identify(
         total = torch.zeros(len(classes), dtype=torch.float64)
         with torch.inference_mode():
             for _, windows in batches(net, changed.astype(np.float32), starts, batch_size=256):
-                total += net(windows).double().log_softmax(-1).sum(0).cpu()
+                scores = _engine.call(net, windows)
+                total += scores.double().log_softmax(-1).sum(0).cpu()
         mean = (total / len(starts)).numpy()
         others = np.delete(mean, speaker)
         rows.append(

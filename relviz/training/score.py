@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from relviz import statistics
+from relviz import _engine, statistics
 from relviz.networks import RawWaveformCNN
 from relviz.signals import Normalise
 from relviz.statistics import Interval
@@ -80,7 +80,7 @@ def log_posteriors(
         for start in tqdm(starts, desc="scoring", unit="batch", disable=not progress):
             which = np.arange(start, min(start + batch_size, len(frames)))
             x, _ = frames.batch(which, net.window, normalise, device)
-            found.append(net(x).log_softmax(-1).cpu().numpy())
+            found.append(_engine.call(net, x).log_softmax(-1).cpu().numpy())
     return np.concatenate(found)
 
 

@@ -12,7 +12,7 @@ import torch
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
-from relviz import audio, pretrained
+from relviz import _engine, audio, pretrained
 from relviz._errors import ParameterError
 from relviz.signals import batches, relevance_signal, stride
 from relviz.widgets.frame import Explorer, pack, script, style
@@ -202,7 +202,9 @@ class LiveExplorer(Explorer):
         net = self._networks[network]
         found = batches(net, wave, centres - net.window // 2, batch_size=len(centres))
         with torch.no_grad():
-            return np.concatenate([net(windows).softmax(-1).numpy() for _, windows in found])
+            return np.concatenate(
+                [_engine.call(net, windows).softmax(-1).numpy() for _, windows in found]
+            )
 
     def _relevance(
         self, network: str, wave: NDArray[np.float32], hop: int, centres: tuple[int, int] | None

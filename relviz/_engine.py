@@ -1,0 +1,299 @@
+"""The networks of Table 1 forward and back without autograd, for many windows at a time.
+
+Autograd keeps what every operation has seen, and knows nothing of what windows share. Here
+
+- positions are contiguous in their channels, so that a convolution is one product after another;
+- a pooling and the rectifier behind it are maxima over three views, and their way back is a few
+  products with masks of floats: neither gathers nor scatters;
+- what is kept for the way back is memory that the next windows use again, few enough at a time to
+  stay in the processor's cache;
+- the first convolution and its pooling are computed once for all windows of a recording. A window
+  that is given zero mean and unit variance is the recording times a positive gain plus a shift,
+  and both can follow the convolution and the pooling.
+
+What is no network of Table 1, layer by layer and without hooks, goes through autograd as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from relviz._targets import Choice
+from relviz.networks import ChannelsLast, RawWaveformCNN
+
+__all__ = ["Weights", "call", "relevance", "scores", "weights"]
+
+AT_ONCE = 16
+"""Windows whose memory a processor's cache holds; on a GPU more are better."""
+
+
+class Conv(NamedTuple):
+    """A convolution behind the first: forward kernels, bias, and the kernels of the way back."""
+
+    kernels: Tensor
+    bias: Tensor
+    back: Tensor
+
+
+class Weights(NamedTuple):
+    """What a `RawWaveformCNN` computes with.
+
+    first: (n_f, kW). backwards: the same, padded to whole strides. hidden and out: (weight, bias).
+    """
+
+    window: int
+    stride: int
+    pool: int
+    first: Tensor
+    bias: Tensor
+    backwards: Tensor
+    convs: tuple[Conv, ...]
+    hidden: tuple[Tensor, Tensor]
+    out: tuple[Tensor, Tensor]
+
+    @property
+    def positions(self) -> int:
+        """Of a window, behind the first pooling."""
+        return ((self.window - self.first.shape[1]) // self.stride + 1) // self.pool
+
+
+def weights(net: object) -> Weights | None:
+    """Return a network's weights as the engine takes them; None for one that it does not know.
+
+    They are taken anew at every call, which costs little and is never behind a training.
+    """
+    if not isinstance(net, RawWaveformCNN) or _is_hooked(net):
+        return None
+    if type(net).forward is not RawWaveformCNN.forward:
+        return None
+    layers, top = list(net.features), list(net.classifier)
+    shape = [type(each) for each in (*layers, *top)]
+    stages = len(net.architecture.convs)
+    stage = [ChannelsLast, nn.MaxPool1d, nn.ReLU]
+    if shape != [*(stage * stages), nn.Flatten, nn.Linear, nn.ReLU, nn.Linear]:
+        return None
+    convs: Any = layers[0:-1:3]
+    pools: Any = layers[1:-1:3]
+    size = net.architecture.pool
+    plain = all(
+        (each.kernel_size, each.stride, each.padding, each.dilation, each.ceil_mode)
+        == (size, size, 0, 1, False)
+        for each in pools
+    )
+    if not plain or any(each.stride != (1,) for each in convs[1:]):
+        return None
+    parts = [each.detach() for each in net.parameters()]
+    if len({(each.dtype, each.device) for each in parts}) != 1 or len(parts) != 2 * stages + 4:
+        return None
+    if torch.is_autocast_enabled(parts[0].device.type):
+        return None
+    first, stride = parts[0][:, 0], int(convs[0].stride[0])
+    return Weights(
+        net.window,
+        stride,
+        size,
+        first,
+        parts[1],
+        F.pad(first, (0, -first.shape[1] % stride)),
+        tuple(
+            Conv(_last(w), b, _last(w.flip(-1).transpose(0, 1)))
+            for w, b in zip(parts[2:-4:2], parts[3:-4:2], strict=True)
+        ),
+        (parts[-4], parts[-3]),
+        (parts[-2], parts[-1]),
+    )
+
+
+def call(net: Callable[[Tensor], Any], x: Tensor) -> Any:
+    """Return what `net(x)` returns, without a graph; faster for a network that the engine knows."""
+    found = scores(net, x)
+    with torch.no_grad():
+        return net(x) if found is None else found
+
+
+def scores(net: object, x: Tensor) -> Tensor | None:
+    """Return a network's scores without a graph; None for one that the engine does not know."""
+    with torch.no_grad():
+        known = _fits(net, x)
+        if known is None:
+            return None
+        rows = x.reshape(-1, known.window)
+        room = _Room(known, rows, backwards=False)
+        found = rows.new_empty(len(rows), len(known.out[1]))
+        for some in _parts(len(rows), room.windows):
+            found[some] = _forward(known, rows[some], room).scores
+        return found.reshape(*x.shape[:-1], -1)
+
+
+def relevance(net: object, x: Tensor, target: Choice, rule: str) -> Tensor | None:
+    """Return d score / d x under a rule; None for a network that the engine does not know.
+
+    x: (..., window). target: as `relviz._targets.choice` returns it. rule: as in
+    `relviz.backprop.backpropagate`.
+    """
+    with torch.no_grad():
+        known = _fits(net, x)
+        if known is None:
+            return None
+        rows = x.reshape(-1, known.window)
+        room = _Room(known, rows)
+        found = torch.empty_like(rows, memory_format=torch.contiguous_format)
+        for some in _parts(len(rows), room.windows):
+            kept = _forward(known, rows[some], room)
+            found[some] = _backward(known, kept, target(kept.scores, some), rule, room)
+        return found.reshape(x.shape)
+
+
+def _is_hooked(net: nn.Module) -> bool:
+    """Whether anybody listens or meddles; then every layer must be called."""
+    every = torch.nn.modules.module
+    return bool(
+        every._global_forward_hooks
+        or every._global_forward_pre_hooks
+        or every._global_backward_hooks
+        or every._global_backward_pre_hooks
+    ) or any(
+        layer._forward_hooks
+        or layer._forward_pre_hooks
+        or layer._backward_hooks
+        or layer._backward_pre_hooks
+        or "forward" in layer.__dict__
+        or hasattr(layer, "parametrizations")
+        for layer in net.modules()
+    )
+
+
+def _fits(net: object, x: Any) -> Weights | None:
+    """The weights of a network that the engine knows, if x is what it hears."""
+    known = weights(net) if type(x) is Tensor and x.ndim else None
+    if known is None or x.shape[-1] != known.window or not x.numel():
+        return None
+    same = (x.dtype, x.device) == (known.first.dtype, known.first.device)
+    return known if same else None
+
+
+def _last(kernels: Tensor) -> Tensor:
+    """Kernels as a two-dimensional convolution takes them, channels last."""
+    return kernels.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+
+
+def _parts(total: int, size: int) -> Iterator[slice]:
+    return (slice(i, min(i + size, total)) for i in range(0, total, size))
+
+
+class _Room:
+    """Memory for as many windows as are computed at a time, used again and again."""
+
+    def __init__(self, known: Weights, rows: Tensor, backwards: bool = True) -> None:
+        self.windows = max(1, min(len(rows), AT_ONCE if rows.device.type == "cpu" else 512))
+        positions, channels = known.positions, len(known.first)
+        self.lowest = (positions, channels)
+        self.pooled = [rows.new_empty(self.windows, positions, channels)]
+        self.rectified = [torch.empty_like(self.pooled[0])]
+        self.spread: list[Tensor] = []
+        for conv in known.convs:
+            channels, margin = len(conv.kernels), conv.kernels.shape[-1] - 1
+            length = positions - margin
+            positions = length // known.pool
+            self.pooled.append(rows.new_empty(self.windows, positions, channels))
+            self.rectified.append(torch.empty_like(self.pooled[-1]))
+            if backwards:  # zeros stay at both ends, and where pooling left a rest
+                self.spread.append(rows.new_zeros(self.windows, length + 2 * margin, channels))
+        if backwards:
+            first, size = self.lowest[0], known.pool
+            self.frames = rows.new_empty(self.windows, first, size, self.lowest[1])
+            steps = -(-known.window // known.stride) + known.backwards.shape[1] // known.stride
+            self.samples = rows.new_empty(self.windows, steps, known.stride)
+
+
+class _Kept(NamedTuple):
+    """What the way back needs of the way there: the places of each pooling, and what came out."""
+
+    places: list[tuple[Tensor, ...]]
+    hidden: Tensor
+    scores: Tensor
+
+
+def _places(found: Tensor, positions: int, pool: int) -> tuple[Tensor, ...]:
+    """The first, second, ... of what each pooling covers, as views, without what is left over."""
+    return found[:, : positions * pool].unflatten(1, (positions, pool)).unbind(2)
+
+
+def _convolved(x: Tensor, kernels: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Convolve (windows, positions, channels)."""
+    found = F.conv2d(x.unsqueeze(1).permute(0, 3, 1, 2), kernels, bias)
+    return found.permute(0, 2, 3, 1).squeeze(1)
+
+
+def _forward(known: Weights, rows: Tensor, room: _Room) -> _Kept:
+    some = slice(len(rows))
+    x = F.linear(rows.unfold(-1, known.first.shape[1], known.stride), known.first, known.bias)
+    pooled = []
+    for conv, most, rectified in zip(
+        (None, *known.convs), room.pooled, room.rectified, strict=True
+    ):
+        if conv is not None:
+            x = _convolved(x, conv.kernels, conv.bias)
+        places = _places(x, most.shape[1], known.pool)
+        pooled.append(places)
+        highest = most[some].copy_(places[0])
+        for place in places[1:]:
+            torch.maximum(highest, place, out=highest)
+        x = torch.clamp(highest, min=0, out=rectified[some])
+    weight, bias = known.hidden
+    hidden = torch.addmm(bias, x.transpose(1, 2).flatten(1), weight.T).relu_()
+    weight, bias = known.out
+    return _Kept(pooled, hidden, torch.addmm(bias, hidden, weight.T))
+
+
+def _backward(known: Weights, kept: _Kept, classes: Tensor, rule: str, room: _Room) -> Tensor:
+    some = slice(len(classes))
+    g = known.out[0][classes]
+    _rectify(g, kept.hidden, rule)
+    g = (g @ known.hidden[0]).unflatten(1, (-1, room.rectified[-1].shape[1])).transpose(1, 2)
+    g = g.contiguous()
+    for i in reversed(range(len(known.convs))):
+        spread, kernels = room.spread[i][some], known.convs[i].back
+        inner = _places(spread[:, kernels.shape[-1] - 1 :], g.shape[1], known.pool)
+        _down(g, i + 1, kept, room, inner, rule)
+        g = _convolved(spread, kernels)
+    frames = room.frames[some]
+    _down(g, 0, kept, room, frames.unbind(2), rule)
+    return _overlapped(known, frames.flatten(1, 2), room.samples[some])
+
+
+def _down(
+    g: Tensor, i: int, kept: _Kept, room: _Room, inner: tuple[Tensor, ...], rule: str
+) -> None:
+    """Through a rectifier and its pooling, each gradient to the first maximum; g is used up."""
+    some = slice(len(g))
+    x, most = room.rectified[i][some], room.pooled[i][some]
+    _rectify(g, x, rule)
+    for place, out in zip(kept.places[i][:-1], inner[:-1], strict=True):
+        torch.eq(place, most, out=x)  # as floats, whose products are faster than choices
+        g.sub_(torch.mul(g, x, out=out))
+    inner[-1].copy_(g)
+
+
+def _rectify(g: Tensor, x: Tensor, rule: str) -> None:
+    """Let through, in place, what a rule does at a rectifier that has said x; x is used up."""
+    if rule != "gradient":
+        g.clamp_(min=0)
+    if rule != "deconvnet":
+        g.mul_(x.sign_())
+
+
+def _overlapped(known: Weights, frames: Tensor, out: Tensor) -> Tensor:
+    """The way back through the first convolution: (windows, positions, channels) to samples."""
+    length = frames.shape[1]
+    columns = (frames.flatten(0, 1) @ known.backwards).view(len(frames), length, -1, known.stride)
+    out[:, :length] = columns[:, :, 0]
+    out[:, length:] = 0
+    for i in range(1, columns.shape[2]):
+        out[:, i : i + length] += columns[:, :, i]
+    return out.flatten(1)[:, : known.window]

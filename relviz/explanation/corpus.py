@@ -1,0 +1,517 @@
+"""A folder of recordings to a dataset: on this machine or a Dask cluster, whatever is killed.
+
+A recording is done when its row lies under `files`, which is written last, whole or not at all. So
+nothing need be remembered: whoever is killed, the same command looks at what is there and goes on,
+and what was computed twice is the same file. Workers write to the dataset themselves, so that they
+and whoever calls must see recordings and dataset under the same paths.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import sysconfig
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from relviz import __version__, audio, files, results, tasks
+from relviz._errors import ParameterError, RelvizError
+from relviz._text import printable
+from relviz.attributions import Method
+from relviz.explanation.names import RELEVANCE
+from relviz.explanation.networks import Asked, asked
+from relviz.explanation.recording import (
+    LONGEST,
+    STEP,
+    effects_of,
+    frames_of,
+    posteriors_of,
+)
+from relviz.results import BANDS, CUES, SCHEMA, frames_schema, recordings_schema
+from relviz.signals import relevance_blocks
+from relviz.spectral import spectral_relevance
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["SUFFIXES", "Done", "explain_folder"]
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aiff", ".aif", ".sph")
+"""Of recordings."""
+
+_MARGIN = 0.2
+"""Seconds around a stretch, beyond a window, so that it is analysed as the whole would be."""
+
+_AHEAD = 4
+"""Recordings a worker that a scheduler holds at a time: a hundred thousand would burden it."""
+
+
+class Done(NamedTuple):
+    """What a call has come to.
+
+    Parameters
+    ----------
+    explained : int
+        Recordings in the dataset.
+    seconds : float
+        Of all of them together.
+    failed : int
+        Recordings that cannot be explained, listed in failures.parquet.
+
+    Examples
+    --------
+    >>> Done(3, 12.5, 0).explained
+    3
+    """
+
+    explained: int
+    seconds: float
+    failed: int
+
+
+@dataclass(frozen=True)
+class _Job:
+    """All that a recording's rows depend on, besides the recording and the network."""
+
+    folder: str
+    out: str
+    method: Method
+    hop_length: int
+    effects: bool
+    signals: bool
+
+
+def explain_folder(
+    folder: str | Path,
+    out: str | Path,
+    net: str | Path | Callable[..., Any] | Asked = "phones",
+    *,
+    method: Method = "guided",
+    hop_length: int = 97,
+    effects: bool = True,
+    signals: bool = False,
+    scheduler: str | None = None,
+    jobs: int = -1,
+    progress: bool = False,
+    say: Callable[[str], object] = print,
+) -> Done:
+    """Explain every recording under a folder; called again, go on with what is missing.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Recordings at any depth, by their names (`SUFFIXES`).
+    out : str or Path
+        The dataset, as `relviz.results.open` reads it. One network and one method go into one.
+    net : str, Path, callable or Asked
+        As in `asked`. It travels to each worker once.
+    method : str
+        A name, as in `relviz.relevance`.
+    hop_length : int
+        As in `relviz.relevance_signal`.
+    effects : bool
+        Also change one cue at a time, in the first minute of each recording.
+    signals : bool
+        Also write each relevance signal, as FLAC at the network's rate, its peak scaled to 1.
+    scheduler : str, optional
+        Address of a Dask scheduler, such as "tcp://10.0.0.1:8786"; default, a cluster of this
+        machine's cores.
+    jobs : int
+        Workers of that: -1 for one a core. Each has one thread.
+    progress : bool
+        Show a bar with the rate and the time left.
+    say : callable
+        Takes lines such as the dashboard's address.
+
+    Returns
+    -------
+    Done
+        What the dataset holds now, and how many recordings failed.
+
+    Raises
+    ------
+    ParameterError
+        For a folder without recordings, a dataset of other settings, and a scheduler that is not
+        there or went away; what is done stays done.
+    WriteError
+        For a full disk.
+
+    Notes
+    -----
+    A recording is analysed a minute at a time, so that a worker takes about 1 GB and the decoded
+    recording, 0.25 GB an hour.
+
+    Examples
+    --------
+    >>> import tempfile, soundfile
+    >>> from relviz.corpora import vowel
+    >>> corpus, out = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp())
+    >>> soundfile.write(corpus / "ah.wav", vowel(120, (700, 1200, 2500)), 16000)
+    >>> done = explain_folder(corpus, out / "heard", effects=False, jobs=1)
+    >>> done.explained, done.failed
+    (1, 0)
+    """
+    about = net if isinstance(net, Asked) else asked(net)
+    source, target = Path(folder).resolve(), files.folder(out).resolve()
+    job = _Job(str(source), str(target), method, hop_length, effects, signals)
+    with files.alone(target, busy="another call is writing this dataset: wait for it to end."):
+        _settle(target, about, job)
+        todo = [path for path in _recordings(source, target) if not _is_done(path, job)]
+        failed = _run(todo, about, job, scheduler, jobs, progress, say)
+        return _end(target, failed)
+
+
+def _recordings(source: Path, out: Path) -> list[str]:
+    """Paths below the folder, in order, but not those below `out` or a linked folder."""
+    if not source.is_dir():
+        raise ParameterError(f"{printable(str(source))} is not a folder: check the path.")
+    found = []
+    for place, folders, names in os.walk(source):
+        folders[:] = sorted(each for each in folders if Path(place, each) != out)
+        found += [
+            os.path.relpath(os.path.join(place, name), source)
+            for name in sorted(names)
+            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        ]
+    if not found:
+        raise ParameterError(
+            f"{printable(str(source))} holds no recordings: they end in {', '.join(SUFFIXES)}."
+        )
+    return found
+
+
+def _settle(out: Path, about: Asked, job: _Job) -> None:
+    """Write what the dataset is made with, or refuse to mix two ways to make it."""
+    settings = {
+        "schema": SCHEMA,
+        "network": about.name,
+        "weights": _weights(about),
+        "sample_rate": about.sample_rate,
+        "window": about.window,
+        "normalise": about.normalise,
+        "method": job.method,
+        "hop_length": job.hop_length,
+        "effects": job.effects,
+        "signals": job.signals,
+    }
+    path = out / "dataset.json"
+    if path.exists():
+        before = json.loads(path.read_text())
+        other = [key for key, value in settings.items() if before.get(key) != value]
+        if other:
+            raise ParameterError(
+                f"{printable(str(out))} was begun with another {' and '.join(other)}: give what it "
+                "was begun with, or another --out."
+            )
+        return
+    files.write_text(path, json.dumps(settings | {"relviz": __version__}, indent=1) + "\n")
+
+
+def _weights(about: Asked) -> str | None:
+    """SHA-256 of a network's numbers, where it has a state."""
+    if not isinstance(about.net, torch.nn.Module):
+        return None
+    digest = hashlib.sha256()
+    for name, value in about.net.state_dict().items():
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _place(job: _Job, kind: str, path: str, suffix: str = ".parquet") -> Path:
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+    return Path(job.out, kind, f"bucket={name[:2]}", name + suffix)
+
+
+def _is_done(path: str, job: _Job) -> bool:
+    """Whether a recording's row is there, and the recording is the one that was read for it."""
+    import pyarrow.parquet as pq
+
+    row = _place(job, "files", path)
+    if not row.exists():
+        return False
+    try:
+        kept = pq.read_table(row, columns=["bytes", "modified"]).to_pylist()[0]
+        stat = os.stat(os.path.join(job.folder, path))
+    except (OSError, ValueError, IndexError):
+        return False
+    return (kept["bytes"], kept["modified"]) == (stat.st_size, stat.st_mtime_ns)
+
+
+def _run(
+    todo: list[str],
+    about: Asked,
+    job: _Job,
+    scheduler: str | None,
+    jobs: int,
+    progress: bool,
+    say: Callable[[str], object],
+) -> dict[str, str]:
+    """Explain recordings on a cluster; return why some could not be."""
+    if not todo:
+        return {}
+    from tqdm.auto import tqdm
+
+    payload = _packed(about)
+    failed: dict[str, str] = {}
+    with tqdm(total=len(todo), desc="explain", unit="recording", disable=not progress) as bar:
+        if jobs == 1 and scheduler is None:  # no need of a cluster
+            answers: Iterable[Any] = map(partial(_explained, _load(payload), job), todo)
+        else:
+            answers = _on_cluster(todo, payload, job, scheduler, jobs, say)
+        for path, reason in answers:
+            if reason is not None:
+                failed[path] = reason
+            bar.update()
+    return failed
+
+
+def _packed(about: Asked) -> bytes:
+    """The network for other processes; with the code of a module that only this folder has."""
+    import cloudpickle
+
+    module = sys.modules.get(about.name.partition(":")[0]) if ":" in about.name else None
+    here = getattr(module, "__file__", None)
+    installed = {sysconfig.get_path(kind) for kind in ("purelib", "platlib", "stdlib")}
+    if module is None or here is None or any(here.startswith(str(each)) for each in installed):
+        return bytes(cloudpickle.dumps(about))
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        return bytes(cloudpickle.dumps(about))
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+def _on_cluster(
+    todo: list[str],
+    payload: bytes,
+    job: _Job,
+    scheduler: str | None,
+    jobs: int,
+    say: Callable[[str], object],
+) -> Iterator[tuple[str, str | None]]:
+    import asyncio
+
+    import dask
+    from dask.distributed import Client, KilledWorker, LocalCluster, as_completed
+    from distributed.comm.core import CommClosedError
+
+    one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    # a thread would not set what is read when a library loads; and a worker's death is no failure
+    # of the recording that it had until it has happened as often
+    quiet = {
+        "distributed.nanny.pre-spawn-environ": one_thread,
+        "distributed.scheduler.allowed-failures": 5,
+        "distributed.comm.timeouts.connect": "10s",
+        "distributed.logging.distributed": "error",
+    }
+    with dask.config.set(quiet):
+        try:
+            cluster: Any = scheduler or LocalCluster(
+                n_workers=min(tasks.workers(jobs), len(todo)),
+                threads_per_worker=1,
+                dashboard_address=":0" if _has_dashboard() else None,
+            )
+            client = Client(cluster)
+        except (OSError, TimeoutError) as error:
+            raise ParameterError(
+                f"no Dask scheduler answers at {scheduler}: start one there (dask scheduler), or "
+                "leave --scheduler out."
+            ) from error
+        try:
+            if client.dashboard_link and _has_dashboard():
+                say(f"dashboard: {client.dashboard_link}")
+            # a task and no scattered value: whoever dies, it can be computed anew
+            loaded = client.submit(
+                _load, payload, key=f"network-{hashlib.sha256(payload).hexdigest()}"
+            )
+            workers = max(1, sum(client.nthreads().values()))
+            waiting = iter(todo)
+
+            def ask(path: str) -> Any:
+                return client.submit(_explained, loaded, job, path, pure=False)
+
+            named = {}
+            for _, path in zip(range(_AHEAD * workers), waiting, strict=False):
+                named[ask(path)] = path
+            arriving = as_completed(list(named))
+            for future in arriving:
+                path = named.pop(future)
+                try:
+                    yield future.result()
+                except KilledWorker:
+                    yield path, "the worker died each time it was tried: too little memory?"
+                except (asyncio.CancelledError, CommClosedError, TimeoutError) as error:
+                    raise ParameterError(
+                        "the scheduler went away: what is done is kept, and the same command goes "
+                        "on with the rest."
+                    ) from error
+                future.release()
+                for following in [*zip(range(1), waiting, strict=False)]:
+                    later = ask(following[1])
+                    named[later] = following[1]
+                    arriving.add(later)
+        finally:
+            client.close(timeout=5)
+            if scheduler is None:
+                cluster.close(timeout=5)
+
+
+def _has_dashboard() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("bokeh") is not None
+
+
+def _load(payload: bytes) -> Asked:
+    """The network in a worker, once: torch must leave the other cores to the other workers."""
+    import cloudpickle
+
+    torch.set_num_threads(1)
+    about: Asked = cloudpickle.loads(payload)
+    return about
+
+
+def _explained(about: Asked, job: _Job, path: str) -> tuple[str, str | None]:
+    """Write a recording's rows; return its path, and why it cannot be explained."""
+    torch.set_num_threads(1)
+    source = os.path.join(job.folder, path)
+    try:
+        stat = os.stat(source)
+        with open(source, "rb") as stream:
+            checksum = hashlib.file_digest(stream, "sha256").hexdigest()
+        wave = audio.read(source, about.sample_rate, minimum=about.window)
+        signal, frames, row = _analysed(about, job, wave)
+    except OSError as error:
+        return path, error.strerror or str(error)
+    except (RelvizError, ValueError, RuntimeError) as error:
+        return path, str(error)
+    row |= {
+        "path": path,
+        "seconds": len(wave) / about.sample_rate,
+        "sha256": checksum,
+        "bytes": stat.st_size,
+        "modified": stat.st_mtime_ns,
+    }
+    if job.signals:
+        _write_signal(_place(job, "signals", path, ".flac"), signal, about.sample_rate)
+    frames.insert(0, "path", path)
+    _write(_place(job, "frames", path), frames, frames_schema())
+    _write(_place(job, "files", path), _row(row), recordings_schema())
+    return path, None
+
+
+def _analysed(
+    about: Asked, job: _Job, wave: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], pd.DataFrame, dict[str, Any]]:
+    """The relevance signal, a row a frame, and the recording's own row."""
+    import pandas as pd
+
+    step = round(STEP * about.sample_rate)
+    given: dict[str, Any] = dict(window=about.window, normalise=about.normalise)
+    heard: NDArray[Any] = wave
+    if about.normalise == "utterance":  # by all of it, whatever stretch is looked at
+        heard = ((wave - wave.mean(dtype=np.float64)) / wave.std(dtype=np.float64)).astype("f4")
+        given["normalise"] = "none"
+        about = replace(about, normalise="none")
+    signal = np.zeros(len(wave), dtype=np.float32)
+    for begin, block in relevance_blocks(
+        about.net, heard, job.hop_length, method=job.method, progress=False, **given
+    ):
+        signal[begin : begin + len(block)] = block
+    parts, energy = [], np.zeros(len(BANDS))
+    effects = pd.DataFrame()
+    for begin, end, first, last in _stretches(len(wave), step, about):
+        times, posteriors = posteriors_of(about, heard[first:last])
+        found = frames_of(
+            about, wave[first:last], {RELEVANCE: signal[first:last]}, times, posteriors
+        )
+        found["time"] += first / about.sample_rate
+        at = found["time"] * about.sample_rate
+        parts.append(found[(begin <= at) & (at < end)])
+        energy += _energies(signal[begin:end], about.sample_rate)
+        if begin == 0 and job.effects:
+            effects = effects_of(about, None, heard[:end], "recording", parts[0], True)
+    frames = pd.concat(parts, ignore_index=True)
+    voiced = frames["f0 recording"].notna()
+    near = np.abs(np.log2(frames["f0 relevance"] / frames["f0 recording"])) <= 1 / 12
+    nats = {} if effects.empty else effects.set_index("cue")["nats"].to_dict()
+    top = frames["class"].value_counts().sort_index().idxmax()
+    row = {
+        "frames": len(frames),
+        "class": top,
+        "share": (frames["class"] == top).mean(),
+        "confidence": frames["confidence"].mean(),
+        "f0_agreement": near[voiced].mean() if voiced.any() else np.nan,
+        **{
+            f"band_{low}_{high}": value
+            for (low, high), value in zip(BANDS, energy / max(energy.sum(), 1e-300), strict=True)
+        },
+        **{f"nats_{cue}": nats.get(cue, np.nan) for cue in CUES},
+    }
+    return signal, frames.rename(columns=lambda name: name.replace(" ", "_")), row
+
+
+def _stretches(samples: int, step: int, about: Asked) -> Iterator[tuple[int, int, int, int]]:
+    """Begin and end of each minute, and of what is looked at for it, on the grid of the frames."""
+    size = round(LONGEST / STEP) * step
+    margin = -(-(about.window + round(_MARGIN * about.sample_rate)) // step) * step
+    for begin in range(0, samples, size):
+        end = min(begin + size, samples)
+        yield begin, end, max(0, begin - margin), min(samples, end + margin)
+
+
+def _energies(signal: NDArray, rate: int) -> NDArray[np.float64]:
+    if len(signal) < round(0.025 * rate):
+        return np.zeros(len(BANDS))
+    frequencies, _, magnitude = spectral_relevance(signal, rate, step=STEP)
+    power = np.square(magnitude).sum(axis=1)
+    return np.array(
+        [power[(low <= frequencies) & (frequencies < high)].sum() for low, high in BANDS]
+    )
+
+
+def _row(row: Mapping[str, Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame([row])
+
+
+def _write(path: Path, rows: pd.DataFrame, schema: Any) -> None:
+    """Write a table as a whole; the same rows are the same bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(rows[schema.names], schema=schema, preserve_index=False)
+    files.folder(path.parent)
+    with files.replacing(path) as draft:
+        pq.write_table(table.replace_schema_metadata(schema.metadata), draft)
+
+
+def _write_signal(path: Path, signal: NDArray, rate: int) -> None:
+    import soundfile
+
+    files.folder(path.parent)
+    peak = float(np.abs(signal).max())
+    with files.replacing(path) as draft:
+        soundfile.write(draft, signal / peak if peak > 0 else signal, rate, "PCM_16", format="FLAC")
+
+
+def _end(out: Path, failed: Mapping[str, str]) -> Done:
+    """Write down what failed, and count what is there."""
+    import pandas as pd
+    import pyarrow as pa
+
+    rows = pd.DataFrame(sorted(failed.items()), columns=["path", "reason"], dtype=object)
+    schema = pa.schema([("path", pa.string()), ("reason", pa.string())])
+    _write(out / "failures.parquet", rows, schema)
+    seconds = results.open(out).recordings()["seconds"]
+    return Done(len(seconds), float(seconds.sum()), len(failed))
