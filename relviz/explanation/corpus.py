@@ -27,7 +27,7 @@ from relviz import __version__, audio, files, results, tasks
 from relviz._errors import ParameterError, RelvizError
 from relviz._text import printable
 from relviz.attributions import Method
-from relviz.explanation.names import RELEVANCE
+from relviz.explanation._names import RELEVANCE
 from relviz.explanation.networks import Asked, asked
 from relviz.explanation.recording import (
     LONGEST,

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from relviz import _engine, acoustics, audio
 from relviz._errors import ParameterError
 from relviz.attributions import Attribution, Method
-from relviz.explanation.names import GRADIENT, RELEVANCE, UNTRAINED
+from relviz.explanation._names import GRADIENT, RELEVANCE, UNTRAINED
 from relviz.explanation.networks import Asked, asked
 from relviz.signals import Normalise, batches, relevance_signal
 from relviz.spectral import SpectralMap, spectral_relevance

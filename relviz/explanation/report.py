@@ -20,7 +20,7 @@ from torch import nn
 
 from relviz import __version__, plots
 from relviz._text import drawn, printable
-from relviz.explanation.names import GRADIENT, RELEVANCE, UNTRAINED
+from relviz.explanation._names import GRADIENT, RELEVANCE, UNTRAINED
 from relviz.signals import relevance_signal
 from relviz.spectral import spectral_relevance
 from relviz.widgets.frame import script, style
