@@ -374,7 +374,8 @@ def _numbers(found: Explained) -> str:
         "15 %. A network that learnt nothing stands beside: what it reaches too is no sign of "
         "what was learnt.</p>",
         _table(
-            ["", "F0", "F1", "F2", "F3"],
+            "Agreement",
+            ["Signal", "F0", "F1", "F2", "F3"],
             [
                 [_SAYS[str(name)], *(_percent(row[cue]) for cue in ("f0", "f1", "f2", "f3"))]
                 for name, row in found.agreement.iterrows()
@@ -406,7 +407,7 @@ def _numbers(found: Explained) -> str:
         for cue, row in of_net.iterrows()
     ]
     head = ["Cue", "Nats", "Noise, nats", "Other class", "Untrained network: other class"]
-    parts.append(_table(head, rows))
+    parts.append(_table("Effects of cues", head, rows))
     return "".join(parts)
 
 
@@ -424,14 +425,15 @@ def _decisions(found: Explained) -> str:
     ]
     more = f"<p>The first {_ROWS} of {len(listed)}.</p>" if len(listed) > _ROWS else ""
     head = ["From (s)", "To (s)", "Class", "Posterior", "Confidence"]
+    table = _table("Decisions", head, rows)
     return (
         "<h2>Decisions</h2><p>Confidence is 1 less the entropy of the posteriors, in units of the "
         f"largest there can be.</p><details><summary>All of them</summary>{more}"
-        f"{_table(head, rows)}</details>"
+        f"{_table('Decisions', head, rows)}</details>"
     )
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def _table(name: str, head: list[str], rows: list[list[str]]) -> str:
     cells = "".join(f'<th scope="col">{escape(each)}</th>' for each in head)
     body = "".join(
         f'<tr><th scope="row">{escape(printable(row[0]))}</th>'
@@ -440,7 +442,8 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
         for row in rows
     )
     return (
-        '<div class="wide" tabindex="0" role="region" aria-label="Table">'
+        '<div class="wide" tabindex="0" role="region" '
+        f'aria-label="{name}">'
         f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 

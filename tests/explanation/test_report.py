@@ -2,6 +2,8 @@
 
 import base64
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from relviz import corpora
 from relviz.cli import main
 from relviz.explanation import asked, explain
 from relviz.explanation.report import index, page
+from tests.book.toc import ROOT
+from tools import browser
 
 HOSTILE = "</script><img src=x onerror=alert(1)>$\\frac$\u202e"
 
@@ -148,3 +152,21 @@ def test_what_is_heard_is_the_signal(found, soup):
     scale = np.frombuffer(raw, "<f4", 1, 4 + size)
     samples = np.frombuffer(raw, "<i2", first["count"], 8 + size) * scale
     assert np.abs(samples - found.wave).max() < 1e-4
+
+
+@pytest.mark.slow
+def test_axe_finds_nothing(opened):
+    axe = ROOT / "_build" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
+    if not axe.exists():
+        subprocess.run([sys.executable, str(ROOT / "tools" / "vendor.py")], check=True)
+    opened.execute_script(axe.read_text("utf-8"))
+    for theme in ("light", "dark"):
+        look = [{"name": "prefers-color-scheme", "value": theme}]
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": look})
+        for width in (1280, 360):
+            browser.resize(opened, width)
+            found = opened.execute_async_script(
+                "const done = arguments[0];"
+                "axe.run(document).then((r) => done(r.violations.map((v) => v.id)))"
+            )
+            assert found == [], (theme, width)
