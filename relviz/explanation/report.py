@@ -425,7 +425,6 @@ def _decisions(found: Explained) -> str:
     ]
     more = f"<p>The first {_ROWS} of {len(listed)}.</p>" if len(listed) > _ROWS else ""
     head = ["From (s)", "To (s)", "Class", "Posterior", "Confidence"]
-    table = _table("Decisions", head, rows)
     return (
         "<h2>Decisions</h2><p>Confidence is 1 less the entropy of the posteriors, in units of the "
         f"largest there can be.</p><details><summary>All of them</summary>{more}"
