@@ -24,10 +24,9 @@ endif
 # A backend chosen for a shell would take the figures out of the notebooks.
 unexport MPLBACKEND
 
-# Tests and notebooks run so many at a time, each on one core.
+# So many tests or notebooks run at a time.
 JOBS ?= 2
-OMP_NUM_THREADS ?= 1
-export JOBS OMP_NUM_THREADS
+export JOBS
 
 .PHONY: help
 help: ## list the targets
@@ -67,8 +66,9 @@ lint: $(INSTALLED) ## form and types of the Python code
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# What a worker is done with, it takes from the other one's rest; the order of files is kept.
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+# Each worker stays on one core: no threads of torch's, and no processes where a test asks for one a
+# core. The first to be done takes over from the others.
+PYTEST := OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .PHONY: quick
 quick: lint ## lint, types and the fast tests, in less than a minute: while you write

@@ -28,7 +28,7 @@ from pathlib import Path
 import pytest
 from tools import executed
 executed.CACHE = Path(sys.argv[1])
-sys.exit(pytest.main(["-q", "-p", "tools.executed", "--nbval-lax", "--color=no", sys.argv[2]]))
+sys.exit(pytest.main(["-q", "-p", "tools.executed", "--nbval-lax", "--color=no", *sys.argv[2:]]))
 """
 
 
@@ -54,40 +54,40 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(executed, "CACHE", folder / "cache")
         # what it sets would stay set for the tests that follow
-        patch.setenv("TQDM_DISABLE", "1")
-        patch.setenv("OMP_NUM_THREADS", "1")
-        for paths in ([wrong, right], [right, wrong]):
-            with pytest.raises(SystemExit, match=r"these failed \(see above\): wrong\.ipynb$"):
-                executed.execute_all(paths, timeout=60)
+        for name in ("TQDM_DISABLE", "OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT"):
+            patch.setenv(name, "1")
+        with pytest.raises(SystemExit, match=r"these failed \(see above\): wrong\.ipynb$"):
+            executed.execute_all([wrong, right], timeout=60)
+        executed.execute_all([right], timeout=60)
     return folder
 
 
-def nbval(folder: Path, notebook: Path) -> str:
-    """Return what nbval says of a notebook, beside the folder's cache."""
-    command = [sys.executable, "-c", NBVAL, str(folder / "cache"), str(notebook)]
+@pytest.fixture(scope="module")
+def said(folder: Path) -> str:
+    """What nbval says of it, of one whose committed output differs, and of one not executed."""
+    paths = [folder / "one" / "right.ipynb"]
+    paths.append(write(folder / "three" / "differs.ipynb", CODE, "43\n"))
+    paths.append(write(folder / "four" / "changed.ipynb", CODE.replace("6", "7"), "49\n"))
+    command = [sys.executable, "-c", NBVAL, str(folder / "cache"), *map(str, paths)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
 
 
-def test_each_is_executed_once_in_its_folder_and_a_failure_spoils_no_other(folder):
+def test_each_is_executed_once_in_its_folder_and_a_failure_spoils_no_other(folder, said):
+    """Nor does nbval execute it."""
     assert (folder / "one" / "ran").read_text() == "."
     (record,) = get_cache(folder / "cache").list_cache_records()
     assert record.uri.endswith("right.ipynb") and record.data["execution_seconds"] > 0
 
 
-def test_nbval_compares_without_executing(folder):
-    assert "2 passed" in nbval(folder, folder / "one" / "right.ipynb")
-    assert (folder / "one" / "ran").read_text() == "."
-
-
-def test_nbval_sees_an_output_that_differs(folder):
-    said = nbval(folder, write(folder / "three" / "differs.ipynb", CODE, "43\n"))
-    assert "1 failed, 1 passed" in said
+def test_nbval_compares_what_was_executed(said):
+    # both cells of the first, and of the second the cell that is not marked
+    assert "1 failed, 3 passed" in said and "2 errors" in said
     assert "Cell 0: Cell outputs differ" in said and "- 42" in said and "+ 43" in said
 
 
-def test_nbval_refuses_code_that_was_not_executed(folder):
-    path = write(folder / "four" / "changed.ipynb", CODE.replace("6", "7"), "49\n")
-    assert f"{path} was not executed as it is: run make book" in nbval(folder, path)
+def test_nbval_refuses_code_that_was_not_executed(folder, said):
+    path = folder / "four" / "changed.ipynb"
+    assert f"{path} was not executed as it is: run make book" in said
     assert not (folder / "four" / "ran").exists()
 
 

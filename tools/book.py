@@ -19,7 +19,6 @@ import sys
 from pathlib import Path
 
 import executed
-import live
 import pooch
 import vendor
 import yaml
@@ -79,6 +78,8 @@ def main() -> None:
     if holds(built_mark, built) and index.is_file():
         print(f"The book is up to date: {index}")
         return
+    import live  # with torch, for which neither what is up to date need wait nor those who execute
+
     BUILD.mkdir(exist_ok=True)
     vendor.main()
     live.main()

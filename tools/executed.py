@@ -42,11 +42,14 @@ def execute(path: Path, timeout: int) -> tuple[NotebookNode, float]:
 def execute_all(paths: Iterable[Path], timeout: int) -> None:
     """Execute those notebooks that the cache has not, and keep them there; exit where any failed.
 
-    JOBS run at a time, 2 if it is not set, with a core each. `timeout` is for one cell, in seconds.
+    JOBS run at a time, 2 if it is not set, and share the cores. `timeout` is for one cell, in
+    seconds.
     """
+    jobs = int(os.environ.get("JOBS", "2"))
+    for limit in ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT"):
+        os.environ.setdefault(limit, str(max(1, (os.cpu_count() or 1) // jobs)))
     # a bar would say how fast this machine is, and would be on the page
     os.environ["TQDM_DISABLE"] = "1"
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     cache, waiting, failed = get_cache(CACHE), [], []
     for path in paths:
         try:
@@ -55,7 +58,6 @@ def execute_all(paths: Iterable[Path], timeout: int) -> None:
             waiting.append(path)
     waiting.sort(key=lambda path: LONGEST.index(path.stem) if path.stem in LONGEST else 99)
     # spawned: a fork of a process in which onnxruntime has run might hang
-    jobs = int(os.environ.get("JOBS", "2"))
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         running = {pool.submit(execute, path, timeout): path for path in waiting}
         for future in as_completed(running):
