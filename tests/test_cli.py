@@ -265,6 +265,7 @@ def test_bash_completes(tmp_path, capsys):
     assert done.stdout.split() == ["--optimiser"]
 
 
+@pytest.mark.slow
 def test_evaluate_vowels(monkeypatch, tmp_path, capsys):
     monkeypatch.delenv("RELVIZ_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -517,6 +518,7 @@ def test_networks_of_other_phones_are_not_held_against_hand_labels(monkeypatch, 
     assert "40.0%" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_one_cue_at_a_time_is_asked_of_a_network(monkeypatch, tmp_path, capsys):
     monkeypatch.delenv("RELVIZ_DATA", raising=False)
     path = tmp_path / "effects.csv"
@@ -531,6 +533,7 @@ def test_one_cue_at_a_time_is_asked_of_a_network(monkeypatch, tmp_path, capsys):
     assert "effects.txt ends in neither .csv nor .parquet" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_league_goes_on_where_it_was(monkeypatch, tmp_path, capsys):
     nets = {
         f"{kind}-0": networks.build(networks.PHONE_CNN, 4, n)
