@@ -24,10 +24,15 @@ endif
 # A backend chosen for a shell would take the figures out of the notebooks.
 unexport MPLBACKEND
 
+# So many tests or notebooks run at a time.
+JOBS ?= 2
+export JOBS
+
 .PHONY: help
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 	@echo 'RELVIZ_DATA=FOLDER names recordings; without it the book runs on synthetic speech.'
+	@echo 'JOBS=4 runs four tests or notebooks at a time; else it is two.'
 
 .PHONY: install
 install: $(INSTALLED) ## make .venv with the locked versions
@@ -55,11 +60,22 @@ $(INSTALLED): pyproject.toml constraints.txt constraints-torch.txt constraints-t
 book: $(INSTALLED) ## execute every chapter and build the book into _build/html
 	$(BIN)/python tools/book.py
 
-.PHONY: test
-test: $(INSTALLED) ## lint, types, tests, notebooks, the book and its pages
+.PHONY: lint
+lint: $(INSTALLED) ## form and types of the Python code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Each worker stays on one core: no threads of torch's, and no processes where a test asks for one a
+# core. The first to be done takes over from the others.
+PYTEST := OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+.PHONY: quick
+quick: lint ## lint, types and the fast tests, in less than a minute: while you write
+	env -u RELVIZ_DATA $(PYTEST) $(WITHOUT_PAGES) -m '$(FAST)'
+
+.PHONY: test
+test: lint ## lint, types, tests, notebooks, the book and its pages
 	$(MAKE) --no-print-directory javascript
 	$(MAKE) --no-print-directory pytest
 	$(MAKE) --no-print-directory nbval
@@ -72,30 +88,31 @@ javascript: $(INSTALLED) ## form, types and length of the scripts, and their tes
 # The built pages have tests of their own, which need the book: see the target pages.
 PAGES := $(addprefix tests/book/test_,pages.py browser.py explorers.py live.py knob.py)
 WITHOUT_PAGES := $(addprefix --ignore=,$(PAGES))
+FAST := not slow and not realdata
 
 .PHONY: pytest
 pytest: $(INSTALLED) ## the tests of the library, its examples, and the notebooks as files
-	$(BIN)/python -m pytest $(WITHOUT_PAGES)
-	$(BIN)/python -m pytest --doctest-modules relviz
+	$(PYTEST) --durations=20 $(WITHOUT_PAGES)
+	$(PYTEST) --doctest-modules relviz
 ifdef RELVIZ_DATA
 	@echo 'and without recordings:'
-	env -u RELVIZ_DATA $(BIN)/python -m pytest $(WITHOUT_PAGES) -m 'not slow and not realdata'
+	env -u RELVIZ_DATA $(PYTEST) $(WITHOUT_PAGES) -m '$(FAST)'
 endif
 
-# nbval takes a notebook without outputs for a pass; tests/book/test_notebooks.py forbids that.
+# Chapters are executed once, for the book, and nbval compares what they gave there.
+# It takes a notebook without outputs for a pass; tests/book/test_notebooks.py forbids that.
 # Warnings are a notebook's own affair here, so they are not errors.
 NOTEBOOKS := $(shell find book -name '*.ipynb' -not -path '*/.*' | sort)
 
 .PHONY: nbval
-nbval: $(INSTALLED) ## run every chapter and compare the outputs marked for it
+nbval: book ## compare the outputs of the book's chapters that are marked for it
 ifneq ($(NOTEBOOKS),)
-	TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=900 -o filterwarnings=default \
-	  $(NOTEBOOKS)
+	$(BIN)/python -m pytest -p tools.executed --nbval-lax -o filterwarnings=default $(NOTEBOOKS)
 endif
 
 .PHONY: pages
 pages: book ## build the book and test its pages
-	$(BIN)/python -m pytest $(PAGES)
+	$(PYTEST) --durations=20 $(PAGES)
 
 .PHONY: notebooks
 notebooks: $(INSTALLED) ## execute the committed notebooks in place, keeping text outputs only

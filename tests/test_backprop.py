@@ -672,6 +672,7 @@ def test_four_threads_do_not_disturb_each_other():
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_memory_is_steady_over_2000_calls():
     """In a process of its own, after a warm-up: no more than 4 MB of 2000 graphs and hooks."""
     code = (

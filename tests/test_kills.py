@@ -1,5 +1,6 @@
 """Killed at any moment: a small run of tools/kills.py, and that it sees what it looks for."""
 
+import contextlib
 import random
 import sys
 from pathlib import Path
@@ -46,7 +47,8 @@ def test_fetching_and_aligning_end_as_if_nothing_had_been(
 def test_what_is_not_the_same_is_seen(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], way: str, seen: str
 ) -> None:
-    right = kills.judge("it", command(way), tmp_path, 1, random.Random(1))
+    # halfway, however late a busy machine lets it begin
+    right = kills.judge("it", command(way), tmp_path, 1, random.Random(5))
     assert right == (way == "") and seen in capsys.readouterr().out
 
 
@@ -55,5 +57,6 @@ def test_what_outlives_it_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     whole, wrong = kills.run(command("child").words(tmp_path), tmp_path, 0.7)
     assert not whole and wrong.endswith("outlived it")
     for each in kills.psutil.process_iter():
-        if "time.sleep(100)" in " ".join(each.cmdline()):
-            each.kill()
+        with contextlib.suppress(kills.psutil.Error):  # what another worker's test has just ended
+            if "time.sleep(100)" in " ".join(each.cmdline()):
+                each.kill()

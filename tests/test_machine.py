@@ -13,6 +13,7 @@ from tools import browser
 CODE = [path for top in ("tests", "tools") for path in sorted((ROOT / top).rglob("*.py"))]
 
 
+@pytest.mark.slow
 def test_without_a_browser_a_test_says_what_to_install(tmp_path, monkeypatch):
     """A fixture that went and installed one would need root, a network and minutes."""
     monkeypatch.delenv("RELVIZ_CHROME", raising=False)

@@ -6,6 +6,8 @@ not read again repeats none of its warnings, so a second `-W` build would pass w
 failed. Hence two fingerprints: of what the notebooks compute from, and of everything the pages are
 made from. Where the first changed, all notebooks are executed; where the second did, all pages are
 built (executed notebooks come from the cache); where neither did, nothing is left to do.
+
+tools/executed.py executes the notebooks; Jupyter Book finds them in its cache.
 """
 
 import hashlib
@@ -16,7 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import live
+import executed
 import pooch
 import vendor
 import yaml
@@ -58,8 +60,9 @@ def fingerprint(paths: list[Path], *more: str) -> str:
 def main() -> None:
     """Build, or say that nothing changed."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    tables = [path for path in files("book") if path.suffix == ".csv"]
     computed = fingerprint(
-        files("relviz", "constraints.txt", "constraints-torch.txt"),
+        [*files("relviz", "constraints.txt", "constraints-torch.txt"), *tables],
         json.dumps(config["execute"]),
         sys.version,
         str(ROOT),
@@ -75,26 +78,25 @@ def main() -> None:
     if holds(built_mark, built) and index.is_file():
         print(f"The book is up to date: {index}")
         return
+    import live  # with torch, for which neither what is up to date need wait nor those who execute
+
     BUILD.mkdir(exist_ok=True)
     vendor.main()
     live.main()
     built_mark.unlink(missing_ok=True)
     if not holds(executed_mark, computed):
-        shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
+        shutil.rmtree(executed.CACHE, ignore_errors=True)
         executed_mark.write_text(computed)
+    notebooks = [path for path in files("book") if path.suffix == ".ipynb"]
+    executed.execute_all(notebooks, config["execute"]["timeout"])
     # a page that left the table of contents must not stay behind
     shutil.rmtree(BUILD / "html", ignore_errors=True)
     # not the script beside python: its first line fails where the path is long or holds spaces
     program = "from jupyter_book.cli.main import main; main()"
     command = ["build", "-W", "--keep-going", "-n", "--all", str(ROOT)]
-    # a bar would say how fast this machine is, and would be on the page
-    environment = os.environ | {"TQDM_DISABLE": "1"}
-    done = subprocess.run([sys.executable, "-c", program, *command], env=environment)
+    done = subprocess.run([sys.executable, "-c", program, *command])
     if done.returncode or not index.is_file():
-        sys.exit(
-            "The book was not built. A notebook that failed leaves its traceback in "
-            f"{BUILD / 'html' / 'reports'}"
-        )
+        sys.exit("The book was not built: what is above says why.")
     built_mark.write_text(built)
     print(f"The book is built: {index}")
 

@@ -190,6 +190,7 @@ def test_folders_that_cannot_be(tmp_path: Path, nowhere: Path) -> None:
         utterances(["children"], tmp_path)
 
 
+@pytest.mark.slow
 def test_without_it_synthetic_voices_stand_in(nowhere: Path) -> None:
     corpus = load("speechocean762", ["adults"])
     assert corpus.source == Source("synthetic", None, CORPUS)

@@ -112,6 +112,7 @@ def test_intervals_count_talkers(recordings):
     assert row["share"].value == pytest.approx(mine.sum() / other.sum())
 
 
+@pytest.mark.slow
 def test_workers_find_the_same(recordings):
     net = ByBand(250, 1000)
     some = [change("F1, +15 %"), change("later, +3 ms")]

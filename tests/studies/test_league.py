@@ -45,6 +45,7 @@ def test_vowels_are_new_and_half_of_them_have_the_tone():
     assert not trained & {vowel.f0 for vowel in some}
 
 
+@pytest.mark.slow
 def test_a_network_that_hears_noise_is_found_out(hears_noise):
     found = league.measure({"cues-noise-0": hears_noise}, ["bands", "counterfactual"], jobs=1)
     rows = found.set_index("measure")

@@ -169,6 +169,7 @@ def test_signals_that_know_nothing_score_low(synthetic):
     ).all()
 
 
+@pytest.mark.slow
 def test_jobs_do_not_change_the_table(synthetic):
     net = networks.build(networks.PHONE_CNN, classes=4, seed=0)
     few = replace(synthetic, tokens=synthetic.tokens[:4])
@@ -179,6 +180,7 @@ def test_jobs_do_not_change_the_table(synthetic):
     assert set(alone["signal"]) == {"original", "untrained"} and len(alone) == 2 * 2 * 4
 
 
+@pytest.mark.slow
 def test_an_untrained_network_passes_f0_with_hop_97_and_gbp(synthetic):
     """The control that makes the point: no training, and F0 is right."""
     net = networks.build(networks.PHONE_CNN, classes=40, seed=0)
