@@ -1,5 +1,7 @@
 """The chapter notebooks as files: executed, text only, and checkable on another machine."""
 
+import ast
+import builtins
 import re
 
 import nbformat
@@ -34,6 +36,23 @@ def tags(cell) -> set[str]:
 
 def open_cells(notebook):
     return [cell for cell in code_cells(notebook) if not tags(cell) & FOLDED]
+
+
+def names(source: str) -> tuple[set[str], set[str]]:
+    """Names that a cell binds, and those that it reads."""
+    lines = ("pass" if line.lstrip().startswith("%") else line for line in source.splitlines())
+    bound, read = set(), set()
+    for node in ast.walk(ast.parse("\n".join(lines))):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                read.add(name)
+            case ast.Name(id=name) | ast.arg(arg=name):
+                bound.add(name)
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                bound.add(name)
+            case ast.Import(names=found) | ast.ImportFrom(names=found):
+                bound |= {(each.asname or each.name).split(".")[0] for each in found}
+    return bound, read
 
 
 def output_text(output) -> str:
@@ -117,6 +136,19 @@ def test_figures_and_checks_are_folded(notebook):
     for cell in code_cells(notebook):
         if CHECKED in cell.source:
             assert tags(cell) & {"hide-cell", "remove-cell"}, f"tag it hide-cell:\n{cell.source}"
+
+
+def test_open_cells_use_names_that_the_reader_has_seen(notebook):
+    """A name is seen where an open cell binds it, or the cell of imports."""
+    seen, hidden = {*dir(builtins), "display"}, set()
+    for cell in code_cells(notebook):
+        bound, read = names(cell.source)
+        if tags(cell) & FOLDED and "plots.style()" not in cell.source:
+            hidden |= bound
+            continue
+        unseen = (read - bound - seen) & hidden
+        assert not unseen, f"{sorted(unseen)} come from a folded cell:\n{cell.source}"
+        seen |= bound
 
 
 def test_names_no_place_on_one_machine(notebook):
