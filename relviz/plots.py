@@ -74,7 +74,8 @@ def style() -> None:
 
     Notes
     -----
-    It sets `STYLE` in matplotlib's rcParams.
+    It sets `STYLE` in matplotlib's rcParams. In a notebook figures then have two pixels where the
+    page has one, so that they are sharp on dense screens and where a phone enlarges them.
 
     Used in every chapter of the book.
 
@@ -86,6 +87,10 @@ def style() -> None:
     'magma'
     """
     plt.style.use(STYLE)
+    if plt.get_backend().endswith("inline"):
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("retina")
 
 
 def waveform(

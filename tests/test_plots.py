@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import struct
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 import soundfile
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 
 from relviz import plots
 
@@ -172,6 +175,27 @@ def test_style_leaves_the_defaults_to_others():
         plt.rcdefaults()
         plots.waveform([0.0, 1.0], 10)
         assert plt.rcParams["font.size"] != plots.STYLE["font.size"]
+
+
+def test_figures_of_a_notebook_are_sharp_on_dense_screens():
+    """In a kernel's shell, as every chapter runs: twice the pixels, and the width said beside."""
+    notebook = new_notebook(
+        cells=[
+            new_code_cell(
+                "from matplotlib import pyplot as plt\n"
+                "from relviz import plots\n"
+                "plots.style()\n"
+                "plots.waveform([0.0, 1.0], 10)\n"
+                "plt.show()"
+            )
+        ]
+    )
+    NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    (drawn,) = (o for o in notebook.cells[0].outputs if "image/png" in o.get("data", {}))
+    said = drawn.metadata["image/png"]
+    width, height = struct.unpack(">2I", base64.b64decode(drawn.data["image/png"])[16:24])
+    assert (width, height) == pytest.approx((2 * said["width"], 2 * said["height"]), abs=1)
+    assert said["width"] == pytest.approx(5.2 * 130, abs=30)  # the margins are cut
 
 
 def test_accuracies_draw_rows_from_the_top():

@@ -1,5 +1,7 @@
 """The chapter notebooks as files: executed, text only, and checkable on another machine."""
 
+import ast
+import builtins
 import re
 
 import nbformat
@@ -14,6 +16,10 @@ CHAPTERS = [path for path in NOTEBOOKS if path.stem[0].isdigit()]  # the rest is
 TEMPLATE = ROOT / "book" / "template.ipynb"  # a pattern, and no page
 CHECKED = "# NBVAL_CHECK_OUTPUT"
 LEAST_CHECKED = 5
+MOST_LINES = 15  # of what stands open
+FOLDED = {"hide-cell", "hide-input", "remove-cell", "remove-input"}
+# players are heard, and the colours and the look draw nothing
+DRAWS = re.compile(r"\bplt\.|\bplots\.(?!player\b|style\b|COLOUR)")
 TEXT = {"text/plain", "text/markdown", "text/latex"}
 # a path that exists on one machine only
 ABSOLUTE = re.compile(r"(?<![\w.:/])/(?:home|root|work|tmp|Users|usr|opt|mnt|var)/|\b[A-Z]:\\\\?\w")
@@ -22,6 +28,31 @@ ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
 
 def code_cells(notebook):
     return [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
+
+
+def tags(cell) -> set[str]:
+    return set(cell.metadata.get("tags", []))
+
+
+def open_cells(notebook):
+    return [cell for cell in code_cells(notebook) if not tags(cell) & FOLDED]
+
+
+def names(source: str) -> tuple[set[str], set[str]]:
+    """Names that a cell binds, and those that it reads."""
+    lines = ("pass" if line.lstrip().startswith("%") else line for line in source.splitlines())
+    bound, read = set(), set()
+    for node in ast.walk(ast.parse("\n".join(lines))):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                read.add(name)
+            case ast.Name(id=name) | ast.arg(arg=name):
+                bound.add(name)
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                bound.add(name)
+            case ast.Import(names=found) | ast.ImportFrom(names=found):
+                bound |= {(each.asname or each.name).split(".")[0] for each in found}
+    return bound, read
 
 
 def output_text(output) -> str:
@@ -92,6 +123,32 @@ def test_enough_cells_are_compared(request, notebook):
         assert "glue(" not in cell.source, "glue's output is not committed, so it differs"
         # rich displays have forms that are not committed, so they can never be equal
         assert all(set(o.get("data", {})) <= {"text/plain"} for o in cell.outputs)
+
+
+def test_what_stands_open_is_short(notebook):
+    for cell in open_cells(notebook):
+        assert len(cell.source.splitlines()) <= MOST_LINES, cell.source
+
+
+def test_figures_and_checks_are_folded(notebook):
+    for cell in open_cells(notebook):
+        assert not DRAWS.search(cell.source), f"tag it hide-input:\n{cell.source}"
+    for cell in code_cells(notebook):
+        if CHECKED in cell.source:
+            assert tags(cell) & {"hide-cell", "remove-cell"}, f"tag it hide-cell:\n{cell.source}"
+
+
+def test_open_cells_use_names_that_the_reader_has_seen(notebook):
+    """A name is seen where an open cell binds it, or the cell of imports."""
+    seen, hidden = {*dir(builtins), "display"}, set()
+    for cell in code_cells(notebook):
+        bound, read = names(cell.source)
+        if tags(cell) & FOLDED and "plots.style()" not in cell.source:
+            hidden |= bound
+            continue
+        unseen = (read - bound - seen) & hidden
+        assert not unseen, f"{sorted(unseen)} come from a folded cell:\n{cell.source}"
+        seen |= bound
 
 
 def test_names_no_place_on_one_machine(notebook):
