@@ -44,14 +44,12 @@
   addEventListener("DOMContentLoaded", () => {
     const views = document.querySelectorAll(VIEW);
     if (!views.length) return;
-    const now = () => (begun ??= begin());
     const observer = new IntersectionObserver(
       (seen) => {
-        if (seen.some(({ isIntersecting }) => isIntersecting)) now();
+        if (seen.some(({ isIntersecting }) => isIntersecting)) begun ??= begin();
       },
       { rootMargin: NEAR },
     );
     for (const view of views) if (view.parentElement) observer.observe(view.parentElement);
-    addEventListener("beforeprint", now);
   });
 })();

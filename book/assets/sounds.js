@@ -2,6 +2,7 @@
 // Sounds side by side: one gives way to another at the same moment, and what is short can go round.
 // The vote of the front page. Without this script the browser's own players do all but the change.
 const SAME = 0.01; // s: sounds of one length
+const HINT = "Press X, A and B in turn: one takes over from the other at the same moment.";
 
 /** What is heard now, that something else may stop it. @type {(() => void) | null} */
 let hush = null;
@@ -148,7 +149,7 @@ function hold(vote) {
     (each) => /** @type {HTMLAudioElement} */ (each.querySelector("audio")),
   );
   const seconds = three[0].querySelector("figure")?.dataset.seconds;
-  const names = ["X, the recording", "A", "B"];
+  const names = ["X: speech", "A", "B"];
   const { buttons, loop } = controls(players, names, (_, share) => {
     for (const each of three) each.style.setProperty("--share", String(share));
   });
@@ -159,7 +160,7 @@ function hold(vote) {
     each.querySelector("figcaption")?.replaceChildren(buttons[i]);
   });
   const answer = /** @type {HTMLElement} */ (vote.querySelector("details"));
-  const said = element("p", { role: "status", class: "relviz-said" });
+  const said = element("p", { role: "status", class: "relviz-said" }, HINT);
   const truth = letters[three.indexOf(figure("trained"))];
   const choices = ["A does", "B does", "I cannot tell"].map((text) =>
     element("button", { type: "button" }, text),
@@ -171,7 +172,7 @@ function hold(vote) {
       said.textContent = `${verdict}${truth} is the trained network. ${vote.dataset.answer}`;
     };
   });
-  const length = element("span", {}, `${Number(seconds).toFixed(1)} s, equally loud`);
+  const length = element("span", {}, `${Number(seconds).toFixed(1)} s`);
   const row = element("div", { class: "relviz-compare", role: "group", "aria-label": "Your vote" });
   row.append(element("strong", {}, "Which one knows speech?"), ...choices, loop, length);
   answer.replaceWith(row, said);
