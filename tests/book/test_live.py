@@ -145,7 +145,13 @@ def test_ten_windows_are_heard_as_by_torch(assets, module, nets, name, speech): 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize(("shifts", "method"), [(4, "guided"), (16, "guided"), (16, "gradient")])
 def test_an_utterance_is_heard_as_by_the_library(
-    assets, module, nets, name, shifts, method, speech  # noqa: F811
+    assets,
+    module,
+    nets,
+    name,
+    shifts,
+    method,
+    speech,  # noqa: F811
 ):
     net, wave = nets[name], speech[:20000]
     hop = live.hop(net.window, signals.stride(net), shifts)
