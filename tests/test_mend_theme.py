@@ -46,6 +46,8 @@ CASES = {
         "<b>\n</b>"
     ),
     '<link rel="preload" as="script" href="../_static/scripts/fontawesome.js?digest=5" />': "",
+    '<i class="fab fa-github">': '<i class="fa-solid fa-code-branch">',
+    '<img alt="" src="../_images/a.png" />': '<img loading="lazy" alt="" src="../_images/a.png" />',
 }
 
 
@@ -138,3 +140,10 @@ def test_explorers_data_go_into_a_script(tmp_path):
     code = (tmp_path / "live.explorers.js").read_text("utf-8")
     literal = code.partition("textContent: ")[2].rpartition("}));")[0]
     assert json.loads(literal) == state
+
+
+def test_only_icons_that_are_used_stay_in_the_style_sheet():
+    one, two = '.fa-0:before{content:"\\30 "}', '.fa-sun:before,.fa-day:before{content:"\\f185"}'
+    css = f"a{{b:c}}{one}{two}.fa-sun{{color:red}}"
+    assert tool.used_icons(css, {"fa-day"}) == f"a{{b:c}}{two}.fa-sun{{color:red}}"
+    assert tool.used_icons(css, set()) == "a{b:c}.fa-sun{color:red}"

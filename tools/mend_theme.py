@@ -43,6 +43,10 @@ MENDS = [
         # One and a half megabytes that draw icons which the theme's own style sheet draws, too.
         (r'\s*<script defer src="[^"]*/fontawesome\.js[^"]*"></script>', ""),
         (r'\s*<link rel="preload" as="script" href="[^"]*/fontawesome\.js[^"]*" />', ""),
+        # A font for one icon.
+        (r'"fab fa-github', '"fa-solid fa-code-branch'),
+        # Pictures come when one is near.
+        (r'<img (?=[^>]*src="[^"]*_images/)(?![^>]*loading=)', '<img loading="lazy" '),
     )
 ]  # fmt: skip
 
@@ -119,13 +123,36 @@ def lighten(html: str, page: Path, top: Path) -> str:
     return STATE.sub(state, html)
 
 
+ICON = re.compile(r'(?<=\})(?:\.fa-[\w-]+:before,?)+\{content:"[^"]*"\}')
+"""A rule that says which letter of the font an icon is: the theme has all there are."""
+
+
+def used_icons(css: str, used: set[str]) -> str:
+    """Return a style sheet without the icons that nothing uses."""
+
+    def kept(match: re.Match[str]) -> str:
+        return match[0] if used & set(re.findall(r"\.(fa-[\w-]+):", match[0])) else ""
+
+    return ICON.sub(kept, css)
+
+
 def finish(app: Any, error: Exception | None) -> None:
     """Mend and lighten every page that was written."""
     if error is None and app.builder.format == "html":
         top = Path(app.outdir)
+        for unused in (top / "_static" / "scripts").glob("fontawesome.js*"):
+            unused.unlink()
+        icons: set[str] = set()
         for path in top.rglob("*.html"):
-            html = mend(path.read_text("utf-8"))
-            path.write_text(lighten(html, path, top), "utf-8")
+            html = lighten(mend(path.read_text("utf-8")), path, top)
+            path.write_text(html, "utf-8")
+            icons |= set(re.findall(r"fa-[\w-]+", html))
+        for script in (top / "_static").glob("**/*.js"):
+            if "vendor" in script.parts:
+                continue
+            icons |= set(re.findall(r"fa-[\w-]+", script.read_text("utf-8")))
+        for style in (top / "_static" / "styles").glob("pydata*.css"):
+            style.write_text(used_icons(style.read_text("utf-8"), icons), "utf-8")
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -143,16 +143,9 @@ def test_ten_windows_are_heard_as_by_torch(assets, module, nets, name, speech): 
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize(("shifts", "method"), [(4, "guided"), (16, "guided"), (16, "gradient")])
-def test_an_utterance_is_heard_as_by_the_library(
-    assets,
-    module,
-    nets,
-    name,
-    shifts,
-    method,
-    speech,  # noqa: F811
-):
+@pytest.mark.parametrize("rule", [(4, "guided"), (16, "guided"), (16, "gradient")])
+def test_an_utterance_is_heard_as_by_the_library(assets, module, nets, name, rule, speech):  # noqa: F811
+    shifts, method = rule
     net, wave = nets[name], speech[:20000]
     hop = live.hop(net.window, signals.stride(net), shifts)
     code = """
