@@ -25,6 +25,7 @@ __all__ = [
     "OPSET",
     "forward_graph",
     "guided_graph",
+    "rules_graph",
 ]
 
 OPSET, IR = 17, 8
@@ -89,7 +90,7 @@ def guided_graph(net: RawWaveformCNN) -> ModelProto:
 
     Notes
     -----
-    The page Live of the book, and chapter 13, hear with such graphs.
+    Chapter 13 of the book explains it; `rules_graph` is what the page Live hears with.
 
     References
     ----------
@@ -105,17 +106,45 @@ def guided_graph(net: RawWaveformCNN) -> ModelProto:
     require("onnx")
     graph = _Graph()
     way = _forward(graph, net)
-    architecture, last = net.architecture, geometry(net.architecture)[-1]
+    _backward(graph, net, way)
+    return _checked(graph, net, relevance=True)
 
-    g = graph.guided(graph.add("Gather", way.classes, "winner"), way.hidden)
-    g = graph.add("MatMul", g, way.units)
-    g = graph.add("Reshape", g, graph.whole(-1, architecture.convs[-1].filters, last.length))
-    for kernel, slide, places, after in reversed(way.layers):
-        g = graph.add("MaxUnpool", graph.guided(g, after), places, **_pool(architecture))
-        g = graph.add("ConvTranspose", g, kernel, **slide)
-    g = graph.add("Squeeze", g, graph.whole(1))
-    unheard = net.window - _heard(architecture)
-    graph.add("Pad", g, graph.whole(0, 0, 0, unheard), name="relevance")
+
+def rules_graph(net: RawWaveformCNN) -> ModelProto:
+    """Return a graph like `guided_graph` of which one chooses the rule at each call.
+
+    Parameters
+    ----------
+    net : RawWaveformCNN
+        As in `guided_graph`.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Of the inputs and outputs of `guided_graph` all, and the input `least` () float32: no
+        gradient below it passes a rectifier. With 0 the relevance is guided backpropagation's, with
+        the lowest of all float32 the plain gradient's.
+
+    Raises
+    ------
+    MissingExtraError
+        Without onnx.
+
+    Notes
+    -----
+    The page Live of the book hears with such graphs.
+
+    Examples
+    --------
+    >>> import relviz
+    >>> model = rules_graph(relviz.load("phones"))
+    >>> [value.name for value in model.graph.input]
+    ['windows', 'least']
+    """
+    require("onnx")
+    graph = _Graph(least="least")
+    way = _forward(graph, net)
+    _backward(graph, net, way)
     return _checked(graph, net, relevance=True)
 
 
@@ -172,6 +201,20 @@ def _forward(graph: _Graph, net: RawWaveformCNN) -> _Way:
     return _Way(layers, hidden, units, classes)
 
 
+def _backward(graph: _Graph, net: RawWaveformCNN, way: _Way) -> None:
+    """Add the way back from the winner's score to `relevance`."""
+    architecture, last = net.architecture, geometry(net.architecture)[-1]
+    g = graph.rectified(graph.add("Gather", way.classes, "winner"), way.hidden)
+    g = graph.add("MatMul", g, way.units)
+    g = graph.add("Reshape", g, graph.whole(-1, architecture.convs[-1].filters, last.length))
+    for kernel, slide, places, after in reversed(way.layers):
+        g = graph.add("MaxUnpool", graph.rectified(g, after), places, **_pool(architecture))
+        g = graph.add("ConvTranspose", g, kernel, **slide)
+    g = graph.add("Squeeze", g, graph.whole(1))
+    unheard = net.window - _heard(architecture)
+    graph.add("Pad", g, graph.whole(0, 0, 0, unheard), name="relevance")
+
+
 def _checked(graph: _Graph, net: RawWaveformCNN, relevance: bool) -> ModelProto:
     """Return the model of what was added, with what a trained network says of itself."""
     from onnx import checker, helper
@@ -194,7 +237,8 @@ def _checked(graph: _Graph, net: RawWaveformCNN, relevance: bool) -> ModelProto:
 class _Graph:
     """Nodes and constants in the making, each named by its number."""
 
-    def __init__(self) -> None:
+    def __init__(self, least: str = "") -> None:
+        self.least = least  # the name of an input, on which the rule hangs
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
 
@@ -228,9 +272,10 @@ class _Graph:
             return self._constant(value)
         return self.add("Cast", self._constant(half), to=TensorProto.FLOAT)
 
-    def guided(self, gradient: str, after: str) -> str:
-        """Pass a gradient through a ReLU: where it and what left the ReLU are above 0."""
-        return self.add("Mul", self.add("Relu", gradient), self.add("Sign", after))
+    def rectified(self, gradient: str, after: str) -> str:
+        """Pass a gradient through a ReLU: where what left the ReLU is above 0, and it enough."""
+        passed = self.add("Max", gradient, self.least) if self.least else self.add("Relu", gradient)
+        return self.add("Mul", passed, self.add("Sign", after))
 
     def model(self, window: int, classes: int, relevance: bool) -> ModelProto:
         """Return the model of what was added."""
@@ -245,10 +290,13 @@ class _Graph:
         ]
         if relevance:
             outputs.append(value("relevance", TensorProto.FLOAT, "N", window))
+        inputs = [value("windows", TensorProto.FLOAT, "N", window)]
+        if self.least:
+            inputs.append(value(self.least, TensorProto.FLOAT))
         graph = helper.make_graph(
             self._nodes,
             "guided" if relevance else "forward",
-            [value("windows", TensorProto.FLOAT, "N", window)],
+            inputs,
             outputs,
             self._constants,
         )

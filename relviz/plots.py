@@ -574,7 +574,7 @@ def picture(values: ArrayLike, ax: Axes | None = None, *, signed: bool = False) 
 
 
 def player(samples: ArrayLike, sample_rate: float, label: str, *, rms: float = 0.05) -> HTML:
-    """Return an audio player for a notebook, its name above it and read out by a screen reader.
+    """Return an audio player for a notebook, with its name, its length and a box for going round.
 
     Parameters
     ----------
@@ -595,12 +595,13 @@ def player(samples: ArrayLike, sample_rate: float, label: str, *, rms: float = 0
 
     Notes
     -----
-    Used in nearly every chapter of the book.
+    Used in nearly every chapter of the book, whose pages let players of one cell and one length
+    give way to each other at the same moment.
 
     Examples
     --------
-    >>> player(np.zeros(160), 16000, "Silence").data[:27]
-    '<p><strong>Silence</strong>'
+    >>> "<strong>Silence</strong> 0.01 s" in player(np.zeros(160), 16000, "Silence").data
+    True
     """
     require("IPython")
     from IPython.display import HTML, Audio
@@ -610,7 +611,15 @@ def player(samples: ArrayLike, sample_rate: float, label: str, *, rms: float = 0
     sound = Audio(np.clip(loud, -1, 1), rate=round(sample_rate), normalize=False)
     name = escape(printable(label), quote=True)
     element = sound._repr_html_().replace("<audio ", f'<audio aria-label="{name}" ', 1)
-    return HTML(f"<p><strong>{name}</strong></p>{element}")
+    seconds = len(wave) / sample_rate
+    # players show whole seconds, which of a vowel are none
+    length = f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
+    tick = "this.closest('figure').querySelector('audio').loop = this.checked"
+    loop = f'<label><input type="checkbox" onchange="{tick}"> loop</label>'
+    return HTML(
+        f'<figure class="relviz-player" data-name="{name}" data-seconds="{seconds:.4f}">'
+        f"<figcaption><strong>{name}</strong> {length} {loop}</figcaption>{element}</figure>"
+    )
 
 
 def _named(label: str | None) -> str | None:

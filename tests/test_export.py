@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import relviz
 from relviz import audio, networks
 from relviz.corpora import synthetic
-from relviz.export import forward_graph, guided_graph
+from relviz.export import forward_graph, guided_graph, rules_graph
 from relviz.networks import Architecture, Conv
 from tools import live as tool
 
@@ -68,6 +68,23 @@ def test_vowels(shipped):
     wave = wave + 1e-3 * np.random.default_rng(0).standard_normal(len(wave))
     found = agree(net, run, standardised(wave, net.window, range(0, 60000, 1499)))
     assert (np.abs(found).max(axis=1) > 0).all()
+
+
+@pytest.mark.parametrize("method", ["guided", "gradient"])
+def test_the_rule_is_chosen_at_each_call(method):
+    net = relviz.load("phones")
+    run = session(rules_graph(net))
+    f0, *formants = synthetic.MEANS["F"]["iy"]
+    wave = synthetic.vowel(f0, formants, duration=0.5)
+    wave = wave + 1e-3 * np.random.default_rng(0).standard_normal(len(wave))
+    x = torch.tensor(standardised(wave, net.window, [500, 2111]), dtype=torch.float32)
+    lowest = np.finfo(np.float32).min if method == "gradient" else 0
+    given = {"windows": x.numpy(), "least": np.array(lowest, dtype=np.float32)}
+    _, winner, relevance = run.run(None, given)
+    truth = relviz.relevance(net, x, torch.from_numpy(winner), method=method).numpy()
+    scale = np.abs(truth).max(axis=1, keepdims=True)
+    np.testing.assert_allclose(relevance / scale, truth / scale, atol=1e-5)
+    assert (relevance < 0).any()
 
 
 def test_speech_without_noise(shipped):

@@ -1,6 +1,8 @@
 """tools/mend_theme.py: each mend, on markup as the theme writes it."""
 
+import base64
 import importlib.util
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,6 +42,12 @@ CASES = {
     ),
     '<dl>\n<div class="sig-line">': '<div>\n<div class="sig-line">',
     '</dl>\n\n<span class="sig-paren">)</span>': '</div>\n\n<span class="sig-paren">)</span>',
+    '<b>\n  <script defer src="../_static/scripts/fontawesome.js?digest=5"></script>\n</b>': (
+        "<b>\n</b>"
+    ),
+    '<link rel="preload" as="script" href="../_static/scripts/fontawesome.js?digest=5" />': "",
+    '<i class="fab fa-github">': '<i class="fa-solid fa-code-branch">',
+    '<img alt="" src="../_images/a.png" />': '<img loading="lazy" alt="" src="../_images/a.png" />',
 }
 
 
@@ -78,3 +86,64 @@ def test_takes_thebe_out():
     context = {"script_files": [*kept, *thebe]}
     tool.without_thebe(None, "", "", context, None)
     assert context["script_files"] == kept
+
+
+@pytest.mark.parametrize(
+    ("body", "stays"),
+    [('<div class="math notranslate">x</div>', True), ("<p>no formula</p>", False), (None, False)],
+)
+def test_mathjax_is_for_pages_with_formulas(body, stays):
+    def script(filename, **attributes):
+        return SimpleNamespace(filename=filename, attributes=attributes)
+
+    kept = [script("_static/book.js"), script("", type="application/json", body='"mathjax"')]
+    mathjax = [script("vendor/mathjax/tex.js"), script("", body="window.MathJax = {}")]
+    context = {"script_files": [*kept, *mathjax], "body": body}
+    tool.without_mathjax(None, "", "", context, None)
+    assert context["script_files"] == (kept + mathjax if stays else kept)
+
+
+def test_only_the_front_page_has_one_column():
+    for page, one in (("book/index", True), ("book/live", False)):
+        context = {"meta": None}
+        tool.in_one_column(None, page, "", context, None)
+        assert ("html_theme.sidebar_secondary.remove" in (context["meta"] or {})) == one
+
+
+WAVE = base64.b64encode(b"RIFF, a sound").decode()
+PLAYER = f"""<audio aria-label="a" controls="controls" >
+ <source src="data:audio/wav;base64,{WAVE}" type="audio/wav" />"""
+
+
+def test_sounds_go_into_files_that_load_when_played(tmp_path):
+    page = tmp_path / "book" / "method" / "a.html"
+    html = tool.lighten(PLAYER + PLAYER, page, tmp_path)
+    (file,) = (tmp_path / "_sounds").iterdir()
+    assert file.read_bytes() == b"RIFF, a sound"
+    assert html.count(f'<source src="../../_sounds/{file.name}" type="audio/wav" />') == 2
+    assert html.count('preload="none" controls="controls"') == 2 and "base64" not in html
+    assert tool.lighten(html, page, tmp_path) == html
+
+
+def test_the_vote_keeps_its_sounds(tmp_path):
+    html = f'<section class="relviz-vote">{PLAYER}</section>'
+    assert tool.lighten(html, tmp_path / "index.html", tmp_path) == html
+
+
+def test_explorers_data_go_into_a_script(tmp_path):
+    page = tmp_path / "live.html"
+    page.touch()
+    state = '{"state": {"a": "</b> \\\\ \u201cee\u201d"}}'
+    begins = '<script type="application/vnd.jupyter.widget-state+json">'
+    html = tool.lighten(f"<i></i>{begins}{state}</script>", page, tmp_path)
+    assert html == '<i></i><template data-explorers="live.explorers.js"></template>'
+    code = (tmp_path / "live.explorers.js").read_text("utf-8")
+    literal = code.partition("textContent: ")[2].rpartition("}));")[0]
+    assert json.loads(literal) == state
+
+
+def test_only_icons_that_are_used_stay_in_the_style_sheet():
+    one, two = '.fa-0:before{content:"\\30 "}', '.fa-sun:before,.fa-day:before{content:"\\f185"}'
+    css = f"a{{b:c}}{one}{two}.fa-sun{{color:red}}"
+    assert tool.used_icons(css, {"fa-day"}) == f"a{{b:c}}{two}.fa-sun{{color:red}}"
+    assert tool.used_icons(css, set()) == "a{b:c}.fa-sun{color:red}"

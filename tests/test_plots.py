@@ -249,6 +249,14 @@ def test_players_are_equally_loud_and_named(scale):
     assert 'aria-label="GBP &amp; &lt;hop&gt;"' in player.data
 
 
+@pytest.mark.parametrize(("samples", "says"), [(3520, "0.22 s"), (16000 * 12, "12 s")])
+def test_players_say_how_long_they_are_and_go_round(samples, says):
+    html = plots.player(np.ones(samples), 16000, "a").data
+    assert f"<strong>a</strong> {says} <label>" in html
+    assert f'data-name="a" data-seconds="{samples / 16000:.4f}"' in html
+    assert "querySelector('audio').loop = this.checked" in html
+
+
 def test_a_silent_player():
     assert not sound_of(plots.player(np.zeros(100), 16000, "nothing"))[0].any()
 
@@ -288,5 +296,7 @@ def test_names_are_drawn_as_they_stand(ax, name):
 
 def test_a_players_name_is_text():
     said = plots.player(np.zeros(160), 16000, '"><img src=x onerror=alert(1)>\x1b').data
-    assert re.findall(r"<(\w+)", said) == ["p", "strong", "audio", "source"]
-    assert said.count("onerror") == 2 and "\x1b" not in said
+    assert re.findall(r"<(\w+)", said) == [
+        *("figure", "figcaption", "strong", "label", "input", "audio", "source")
+    ]
+    assert said.count("onerror") == said.count("&lt;img") == 3 and "\x1b" not in said

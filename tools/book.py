@@ -66,6 +66,7 @@ def main() -> None:
         json.dumps(config["execute"]),
         sys.version,
         str(ROOT),
+        os.environ.get("RELVIZ_EMBED", ""),
         *data(),
     )
     built = fingerprint(files("book", "_config.yml", "_toc.yml", "tools"), computed)

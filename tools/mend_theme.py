@@ -1,10 +1,14 @@
-"""Mend what the theme and its extensions write into every page: an extension of Sphinx.
+"""Mend and lighten what the theme and its extensions write: an extension of Sphinx.
 
 tests/book/test_browser.py looks at every page with axe-core and listens to the browser's console;
 each line below answers one complaint. Most work on the finished pages, because no one template
 writes all of it, and none is a script, so that a page is right before any script has run.
 """
 
+import base64
+import hashlib
+import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -36,6 +40,13 @@ MENDS = [
         (r'<dd>(<em class="sig-param">.*</em>,)</dd>', r'<div class="sig-line">\1</div>'),
         (r'<dl>(?=\s*<div class="sig-line">)', "<div>"),
         (r'</dl>(?=\s*<span class="sig-paren">)', "</div>"),
+        # One and a half megabytes that draw icons which the theme's own style sheet draws, too.
+        (r'\s*<script defer src="[^"]*/fontawesome\.js[^"]*"></script>', ""),
+        (r'\s*<link rel="preload" as="script" href="[^"]*/fontawesome\.js[^"]*" />', ""),
+        # A font for one icon.
+        (r'"fab fa-github', '"fa-solid fa-code-branch'),
+        # Pictures come when one is near.
+        (r'<img (?=[^>]*src="[^"]*_images/)(?![^>]*loading=)', '<img loading="lazy" '),
     )
 ]  # fmt: skip
 
@@ -58,15 +69,95 @@ def without_thebe(_app: Any, _page: str, _template: str, context: dict[str, Any]
     ]
 
 
+def without_mathjax(_app: Any, _page: str, _template: str, context: dict[str, Any], _: Any) -> None:
+    """Take MathJax out of pages that have no formula: Jupyter Book puts it into all."""
+    if 'class="math' not in (context.get("body") or ""):
+        context["script_files"] = [
+            script
+            for script in context["script_files"]
+            if "json" in (script.attributes.get("type") or "")
+            or "mathjax" not in f"{script.filename} {script.attributes.get('body', '')}".lower()
+        ]
+
+
+def in_one_column(app: Any, page: str, _template: str, context: dict[str, Any], _: Any) -> None:
+    """Give the front page the room of its contents, of which the left side has enough."""
+    if page == "book/index":
+        context["meta"] = (context.get("meta") or {}) | {"html_theme.sidebar_secondary.remove": ""}
+
+
+SOUND = re.compile(
+    r'controls="controls"([^>]*>\s*)<source src="data:audio/wav;base64,([^"]*)"', re.DOTALL
+)
+STATE = re.compile(
+    r'<script type="application/vnd\.jupyter\.widget-state\+json">(.*?)</script>', re.DOTALL
+)
+AGAIN = """document.currentScript.after(Object.assign(document.createElement("script"), {
+  type: "application/vnd.jupyter.widget-state+json", textContent: %s}));
+"""
+"""Puts an explorer's data into the page, over http and from file://, when it is loaded."""
+
+
+def lighten(html: str, page: Path, top: Path) -> str:
+    """Return a page without its sounds and its explorers' data, which go into files beside it.
+
+    They are loaded when somebody plays or comes near them. The front page keeps its sounds: a page
+    that is a file may decode no other, and its vote does.
+    """
+
+    def sound(match: re.Match[str]) -> str:
+        wave = base64.b64decode(match[2])
+        file = top / "_sounds" / f"{hashlib.sha256(wave).hexdigest()[:20]}.wav"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(wave)
+        address = os.path.relpath(file, page.parent)
+        return f'preload="none" controls="controls"{match[1]}<source src="{address}"'
+
+    def state(match: re.Match[str]) -> str:
+        file = page.with_suffix(".explorers.js")
+        file.write_text(AGAIN % json.dumps(match[1]), "utf-8")
+        return f'<template data-explorers="{file.name}"></template>'
+
+    if 'class="relviz-vote"' not in html:
+        html = SOUND.sub(sound, html)
+    return STATE.sub(state, html)
+
+
+ICON = re.compile(r'(?<=\})(?:\.fa-[\w-]+:before,?)+\{content:"[^"]*"\}')
+"""A rule that says which letter of the font an icon is: the theme has all there are."""
+
+
+def used_icons(css: str, used: set[str]) -> str:
+    """Return a style sheet without the icons that nothing uses."""
+
+    def kept(match: re.Match[str]) -> str:
+        return match[0] if used & set(re.findall(r"\.(fa-[\w-]+):", match[0])) else ""
+
+    return ICON.sub(kept, css)
+
+
 def finish(app: Any, error: Exception | None) -> None:
-    """Mend every page that was written."""
+    """Mend and lighten every page that was written."""
     if error is None and app.builder.format == "html":
-        for path in Path(app.outdir).rglob("*.html"):
-            path.write_text(mend(path.read_text("utf-8")), "utf-8")
+        top = Path(app.outdir)
+        for unused in (top / "_static" / "scripts").glob("fontawesome.js*"):
+            unused.unlink()
+        icons: set[str] = set()
+        for path in top.rglob("*.html"):
+            html = lighten(mend(path.read_text("utf-8")), path, top)
+            path.write_text(html, "utf-8")
+            icons |= set(re.findall(r"fa-[\w-]+", html))
+        for script in (top / "_static").glob("**/*.js"):
+            if "vendor" in script.parts:
+                continue
+            icons |= set(re.findall(r"fa-[\w-]+", script.read_text("utf-8")))
+        for style in (top / "_static" / "styles").glob("pydata*.css"):
+            style.write_text(used_icons(style.read_text("utf-8"), icons), "utf-8")
 
 
 def setup(app: Any) -> dict[str, bool]:
     """Sphinx calls this."""
-    app.connect("html-page-context", without_thebe, priority=900)
+    for change in (without_thebe, without_mathjax, in_one_column):
+        app.connect("html-page-context", change, priority=900)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -8,7 +8,7 @@ Nothing is downloaded unless asked for, and every corpus says where it came from
 """
 
 from relviz.corpora import alignment, librispeech, speechocean762, timit
-from relviz.corpora.aev import vowels
+from relviz.corpora.aev import to_hear, vowels
 from relviz.corpora.alignment import Alignments, align
 from relviz.corpora.corpus import Corpus, CorpusError, Source
 from relviz.corpora.registry import CORPORA, Status, fetch, find, load, locate, status
@@ -67,6 +67,7 @@ __all__ = [
     "spoken",
     "status",
     "timit",
+    "to_hear",
     "voices",
     "vowel",
     "vowel_corpus",

@@ -7,6 +7,7 @@ English vowels", JASA 97(5), 1995, doi:10.1121/1.411872.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from itertools import pairwise
@@ -18,7 +19,10 @@ from relviz.corpora import store, synthetic
 from relviz.corpora.corpus import Corpus, CorpusError, Source
 from relviz.corpora.tokens import TABLE2, VOWELS, Vowel, VowelCorpus, deviations
 
-__all__ = ["CORPUS", "check_length", "present", "vowels"]
+__all__ = ["CORPUS", "EMBED", "check_length", "present", "to_hear", "vowels"]
+
+EMBED = "RELVIZ_EMBED"
+"""The environment variable that says which recordings without an open licence pages may carry."""
 
 
 def vowels(
@@ -81,6 +85,48 @@ def vowels(
     for token in tokens:
         check_length(token)
     return VowelCorpus(tokens, source, deviations(everything))
+
+
+def to_hear(token: Vowel) -> Vowel:
+    """Return the token whose sound a published page may carry: itself, or a synthetic one.
+
+    The recordings have no open licence, so a page plays none of them, nor what was made from one,
+    unless the environment variable RELVIZ_EMBED says "aev". In the place of a recording stands a
+    vowel synthesised from what was measured by hand in it.
+
+    Parameters
+    ----------
+    token : Vowel
+        Of this corpus, or synthetic, which is returned as it is.
+
+    Returns
+    -------
+    Vowel
+        With the same name, talker, times, F0 and formants. Where F0, F1 or F2 was not measurable
+        it has the mean of that vowel and sex, where F3 was not, that mean or 150 Hz over F2.
+
+    Notes
+    -----
+    Used in chapters 1, 2, 4 to 6, 8 to 11 and 13 of the book.
+
+    Examples
+    --------
+    >>> recorded = Vowel("m01ah", "m01", "M", "ah", 120, 740, 1200, 2400, 0.1, 0.4, 0.2)
+    >>> heard = to_hear(recorded)
+    >>> heard.f1, len(heard.wave())
+    (740, 8000)
+    """
+    if isinstance(token, synthetic.SyntheticVowel) or "aev" in os.environ.get(EMBED, "").split(","):
+        return token
+    measured = zip(
+        (token.f0, token.f1, token.f2, token.f3),
+        synthetic.MEANS[token.sex][token.vowel],
+        strict=True,
+    )
+    f0, f1, f2, f3 = (mean if math.isnan(hertz) else hertz for hertz, mean in measured)
+    f3 = max(f3, f2 + 150)
+    values = vars(token) | {"f0": f0, "f1": f1, "f2": f2, "f3": f3, "path": None}
+    return synthetic.SyntheticVowel(**values)
 
 
 def present(source: Source) -> VowelCorpus:

@@ -6,7 +6,8 @@
  * What a network says of windows: their probabilities one after another, the class that wins in
  * each, and the relevance of each, empty where a graph does not compute it.
  * @typedef {{probabilities: Float32Array, winner: number[], relevance: Float32Array}} Heard
- * @typedef {(windows: Float32Array, count: number) => Promise<Heard>} Run
+ * `least` is the least gradient that passes a rectifier, of graphs that ask for it: see export.py.
+ * @typedef {(windows: Float32Array, count: number, least?: number) => Promise<Heard>} Run
  * @typedef {(sofar: number, all: number) => void} Progress
  */
 
@@ -81,9 +82,9 @@ export function toUnitRms(signal) {
  * @param {Run} run an engine's
  * @param {Float32Array} samples
  * @param {Plan} plan
- * @param {{signal?: AbortSignal, progress?: (done: number, all: number) => void}} options
+ * @param {{signal?: AbortSignal, progress?: (done: number, all: number) => void, least?: number}} options
  */
-export async function listen(run, samples, plan, { signal, progress = () => {} } = {}) {
+export async function listen(run, samples, plan, { signal, progress = () => {}, least = 0 } = {}) {
   const { window, first, hop, count } = plan;
   const total = new Float64Array(samples.length);
   const covered = new Uint16Array(samples.length);
@@ -93,7 +94,7 @@ export async function listen(run, samples, plan, { signal, progress = () => {} }
   for (let done = 0; done < count; done += together) {
     const n = Math.min(together, count - done);
     const starts = Array.from({ length: n }, (_, i) => first + (done + i) * hop - (window >> 1));
-    const found = await run(standardise(cutWindows(samples, starts, window), n), n);
+    const found = await run(standardise(cutWindows(samples, starts, window), n), n, least);
     signal?.throwIfAborted();
     const classes = found.probabilities.length / n;
     starts.forEach((start, w) => {
@@ -211,10 +212,16 @@ async function open_(assets, url, progress) {
 function oneByOne(ort, session) {
   /** @type {Promise<unknown>} */
   let before = Promise.resolve();
-  return (windows, count) => {
+  return (windows, count, least = 0) => {
     const run = async () => {
-      const input = new ort.Tensor("float32", windows, [count, windows.length / count]);
-      const { probabilities, winner, relevance } = await session.run({ windows: input });
+      /** @type {Record<string, any>} */
+      const feeds = {
+        windows: new ort.Tensor("float32", windows, [count, windows.length / count]),
+      };
+      if (session.inputNames.includes("least")) {
+        feeds.least = new ort.Tensor("float32", Float32Array.of(least), []);
+      }
+      const { probabilities, winner, relevance } = await session.run(feeds);
       return {
         probabilities: probabilities.data,
         winner: Array.from(winner.data, Number),

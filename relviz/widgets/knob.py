@@ -10,14 +10,14 @@ import torch
 import traitlets
 from numpy.typing import NDArray
 
-from relviz import audio, networks, pretrained
+from relviz import audio, pretrained
 from relviz._errors import ParameterError
 from relviz.corpora import cued, synthetic
 from relviz.corpora.cued import CUES
-from relviz.pretrained import Metadata, TrainedCNN
+from relviz.pretrained import TrainedCNN
 from relviz.signals import standardise
 from relviz.widgets.frame import Explorer, pack, script, style
-from relviz.widgets.live import EXAMPLES
+from relviz.widgets.live import EXAMPLES, UNTRAINED, newborn
 
 __all__ = [
     "DURATION",
@@ -35,9 +35,6 @@ __all__ = [
     "ranges",
     "wave",
 ]
-
-UNTRAINED = "untrained"
-"""The phone network with the weights that it was born with."""
 
 NETWORKS = ("phones", "speakers", *(f"cues-{name}" for name in CUES), UNTRAINED)
 """What can be asked: names as `relviz.load` and the page's folder `live/` have them."""
@@ -82,8 +79,7 @@ def network(name: str) -> TrainedCNN:
     Returns
     -------
     TrainedCNN
-        In eval mode. The untrained one has the classes of the phone network, and weights that half
-        precision holds, as the shipped ones do.
+        In eval mode; the untrained one is `relviz.widgets.live.newborn`.
 
     Raises
     ------
@@ -97,14 +93,7 @@ def network(name: str) -> TrainedCNN:
     """
     if name not in NETWORKS:
         raise ParameterError(f"{name!r} is no network here: use one of {', '.join(NETWORKS)}.")
-    if name != UNTRAINED:
-        return pretrained.load(name)
-    classes = pretrained.load("phones").metadata.classes
-    born = networks.build(networks.PHONE_CNN, len(classes), seed=0).half().float()
-    with torch.random.fork_rng(devices=[]):  # other weights, which are thrown away
-        net = TrainedCNN(networks.PHONE_CNN, Metadata("phones", classes))
-    net.load_state_dict(born.state_dict())
-    return net.eval()
+    return newborn() if name == UNTRAINED else pretrained.load(name)
 
 
 def preset(vowel: str = "iy", sex: str = "M") -> dict[str, float]:

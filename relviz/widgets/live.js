@@ -52,6 +52,7 @@ import { checkSamples, readSound, resampled } from "./sound.js";
  * @property {number[]} shifts
  * @property {string[]} sounds
  * @property {Record<string, string>} examples
+ * @property {[string, string][]} methods and what they are called
  * @property {Network[]} networks
  */
 
@@ -78,6 +79,7 @@ import { checkSamples, readSound, resampled } from "./sound.js";
  * @property {(done: number, all: number) => void} [progress]
  */
 
+const LEAST = { guided: 0, gradient: -3.4028234663852886e38 }; // that passes a rectifier: see export.py
 const DEPTH = -60; // dB below the maximum, in spectrograms
 const MOST = 8; // classes that are shown over time
 const FILE = "your file";
@@ -212,6 +214,12 @@ function whereInWords(reason, kernel, assets) {
  */
 function taskInWords({ name, classes, window }, rate) {
   const milliseconds = (1000 * window) / rate;
+  if (name === "untrained") {
+    return (
+      "The same question, to the phone network before its training: it has learned nothing, and " +
+      "its names mean nothing. Does its relevance signal look and sound otherwise?"
+    );
+  }
   return name === "speakers"
     ? `The question: which of the ${classes.length} readers it knows speaks these ` +
         `${milliseconds} ms? It names one of them for any voice.`
@@ -328,7 +336,7 @@ class LiveExplorer {
     this.sounds = new Map(about.sounds.map((name) => [name, signals[name]]));
     /** @type {Map<string, Posteriors>} of sound/network */
     this.posteriorsOf = new Map();
-    /** @type {Map<string, Sound>} of sound/network/shifts */
+    /** @type {Map<string, Sound>} of sound/network/method/shifts */
     this.relevanceOf = new Map();
     this.remember(signals);
     /** @type {WeakMap<Sound, ReturnType<typeof analyse>>} computed once */
@@ -348,6 +356,7 @@ class LiveExplorer {
     const names = about.networks.map((n) => [n.name, n.name]);
     const steps = { min: 0, max: about.shifts.length - 1, step: 1, value: this.modelShifts };
     this.network = choice("Network", names, model.get("network"), () => this.choose());
+    this.method = choice("Method", about.methods, model.get("method"), () => this.choose());
     this.sound = choice("Sound", this.soundPairs, model.get("sound"), () => this.changeSound());
     this.file = fileField("Your own file", (file) => this.readFile(file));
     const ranges = rangesOf(about.limits);
@@ -389,8 +398,11 @@ class LiveExplorer {
       for (const net of this.about.networks) {
         const key = `${name}/${net.name}`;
         this.posteriorsOf.set(key, this.timed(rowsOf(signals[key], net.classes.length)));
-        for (const count of this.about.shifts) {
-          this.relevanceOf.set(`${key}/${count}`, signals[`${key}/${count}`]);
+        for (const [method] of this.about.methods) {
+          for (const count of this.about.shifts) {
+            const keyed = `${key}/${method}/${count}`;
+            this.relevanceOf.set(keyed, signals[keyed]);
+          }
         }
       }
     }
@@ -457,7 +469,7 @@ class LiveExplorer {
 
   get relevance() {
     if (this.rolling) return this.rolling.relevance;
-    return this.relevanceOf.get(`${this.key}/${this.count}`) ?? null;
+    return this.relevanceOf.get(`${this.key}/${this.method.value}/${this.count}`) ?? null;
   }
 
   /** @returns {Posteriors} */
@@ -760,7 +772,7 @@ class LiveExplorer {
    */
   async hearChosen(signal) {
     const { original: samples, key, hop, about } = this;
-    const [name, keyed] = [this.network.value, `${key}/${this.count}`];
+    const [name, keyed] = [this.network.value, `${key}/${this.method.value}/${this.count}`];
     const no = refusal(samples, this.sound.value, this.net.window, this.rate);
     if (no) throw Error(capital(no));
     /** @param {number} space */
@@ -800,16 +812,18 @@ class LiveExplorer {
    * @returns {Promise<{rows: Float32Array[], relevance: Sound}>}
    */
   async hear(name, samples, plan, { want, signal, progress }) {
+    const method = this.method.value;
     const run = this.reason ? null : await this.engineOf(name, signal);
     if (run) {
       const net = /** @type {Network} */ (this.about.networks.find((n) => n.name === name));
-      return listen(run, samples, { window: net.window, ...plan }, { signal, progress });
+      const least = LEAST[/** @type {"guided" | "gradient"} */ (method)];
+      return listen(run, samples, { window: net.window, ...plan }, { signal, progress, least });
     }
     if (!this.ask) throw Error(this.where.textContent);
     const found = { rows: /** @type {Float32Array[]} */ ([]), relevance: new Float32Array(0) };
     for (const what of want) {
       const bytes = Float32Array.from(samples).buffer;
-      const { buffers } = await this.ask({ ask: what, network: name, ...plan }, [bytes]);
+      const { buffers } = await this.ask({ ask: what, network: name, method, ...plan }, [bytes]);
       signal.throwIfAborted();
       const values = numbersOf(buffers);
       if (what === "relevance") found.relevance = values;
@@ -1032,22 +1046,25 @@ class LiveExplorer {
   keep() {
     if (this.isGiven) this.model.set("sound", this.sound.value);
     this.model.set("network", this.network.value);
+    this.model.set("method", this.method.value);
     this.model.set("shifts", this.count);
     this.model.save_changes();
   }
 
   /** What is chosen, by the names of the model. @returns {Record<string, string | number>} */
   chosen() {
-    return { network: this.network.value, sound: this.sound.value, shifts: this.count };
+    const [network, method, sound] = [this.network, this.method, this.sound].map((c) => c.value);
+    return { network, method, sound, shifts: this.count };
   }
 
   /** Follow the model, where it was not changed here. */
   follow() {
     const { model } = this;
-    for (const name of ["network", "sound", "shifts"]) {
+    for (const name of ["network", "method", "sound", "shifts"]) {
       model.on(`change:${name}`, () => {
         if (this.chosen()[name] === model.get(name)) return; // it was chosen here
         this.network.value = model.get("network");
+        this.method.value = model.get("method");
         this.shifts.value = this.modelShifts;
         if (name === "sound") {
           this.sound.value = model.get("sound");
@@ -1062,7 +1079,7 @@ class LiveExplorer {
     const { waves, overTime, atCursor, spectrograms, pitch } = this.charts;
     return [
       this.where,
-      row(this.network.node, this.sound.node, this.file.node, this.recordButton),
+      row(this.network.node, this.method.node, this.sound.node, this.file.node, this.recordButton),
       this.task,
       row(
         this.shifts.node,

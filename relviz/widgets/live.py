@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from itertools import product
 from math import gcd
 from typing import Any
 
@@ -12,26 +13,39 @@ import torch
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
-from relviz import _engine, audio, pretrained
+from relviz import _engine, audio, networks, pretrained
 from relviz._errors import ParameterError
+from relviz.attributions import Method
 from relviz.signals import batches, relevance_signal, stride
 from relviz.widgets.frame import Explorer, pack, script, style
 
 __all__ = [
     "EXAMPLES",
     "LONGEST",
+    "METHODS",
     "NETWORKS",
     "SHIFTS",
     "STEP",
+    "UNTRAINED",
     "LiveExplorer",
     "hop",
+    "newborn",
     "synthetic_vowels",
 ]
 
-NETWORKS = ("phones", "speakers")
+UNTRAINED = "untrained"
+"""The phone network with the weights that it was born with."""
+
+NETWORKS = ("phones", "speakers", UNTRAINED)
 """Names of the networks, as `relviz.load` and the page's folder `live/` have them."""
 
-SHIFTS = (1, 2, 4, 8, 16, 32, 64)
+METHODS: Mapping[Method, str] = {
+    "guided": "guided backpropagation",
+    "gradient": "plain gradient",
+}
+"""Methods of `relviz.relevance`, and what they are called on the page."""
+
+SHIFTS = (1, 4, 16, 64)
 """How many windows may cover each sample."""
 
 STEP = 160
@@ -80,6 +94,28 @@ def hop(window: int, total_stride: int, shifts: int) -> int:
     return min(fits, key=lambda n: (abs(n - wanted), n))
 
 
+def newborn() -> pretrained.TrainedCNN:
+    """Return the phone network as it was before its training.
+
+    Returns
+    -------
+    TrainedCNN
+        In eval mode, with the classes of the phone network, and weights that half precision holds,
+        as the shipped ones do.
+
+    Examples
+    --------
+    >>> newborn().window
+    4000
+    """
+    classes = pretrained.load("phones").metadata.classes
+    born = networks.build(networks.PHONE_CNN, len(classes), seed=0).half().float()
+    with torch.random.fork_rng(devices=[]):  # other weights, which are thrown away
+        net = pretrained.TrainedCNN(networks.PHONE_CNN, pretrained.Metadata("phones", classes))
+    net.load_state_dict(born.state_dict())
+    return net.eval()
+
+
 def synthetic_vowels() -> dict[str, NDArray[np.float32]]:
     """Synthesise the recordings that come with the explorer.
 
@@ -91,12 +127,13 @@ def synthetic_vowels() -> dict[str, NDArray[np.float32]]:
     Examples
     --------
     >>> list(synthetic_vowels())
-    ['“ah”, a man', '“ee”, a woman', '“oh”, a man']
+    ['“ee”, a woman', '“ah”, a man', '“oh”, a man']
     """
     from relviz.corpora import synthetic
 
     found = {}
-    chosen = {"“ah”, a man": ("M", "ah"), "“ee”, a woman": ("F", "iy"), "“oh”, a man": ("M", "oa")}
+    # the first is one that the phone network names as its name says
+    chosen = {"“ee”, a woman": ("F", "iy"), "“ah”, a man": ("M", "ah"), "“oh”, a man": ("M", "oa")}
     for number, (name, (sex, vowel)) in enumerate(chosen.items()):
         f0, *formants = synthetic.MEANS[sex][vowel]
         wave = synthetic.token(f0, formants, sex, 0.05, 0.45)
@@ -107,7 +144,7 @@ def synthetic_vowels() -> dict[str, NDArray[np.float32]]:
 
 
 class LiveExplorer(Explorer):
-    """Sounds and what the two trained networks hear in them, computed in the reader's browser.
+    """Sounds and what networks hear in them, computed in the reader's browser.
 
     Parameters
     ----------
@@ -135,6 +172,7 @@ class LiveExplorer(Explorer):
 
     data = traitlets.Bytes().tag(sync=True)
     network = traitlets.Unicode().tag(sync=True)
+    method = traitlets.Unicode().tag(sync=True)
     sound = traitlets.Unicode().tag(sync=True)
     shifts = traitlets.Int().tag(sync=True)
 
@@ -153,7 +191,9 @@ class LiveExplorer(Explorer):
         given = synthetic_vowels() if vowels is None else vowels
         if not given:
             raise ParameterError("the explorer needs a recording: leave `vowels` out for its own.")
-        self._networks = {name: pretrained.load(name) for name in NETWORKS}
+        self._networks = {
+            name: newborn() if name == UNTRAINED else pretrained.load(name) for name in NETWORKS
+        }
         longest = max(net.window for net in self._networks.values())
         signals: dict[str, NDArray] = {}
         for name, samples in given.items():
@@ -167,9 +207,10 @@ class LiveExplorer(Explorer):
                 key = f"{name}/{network}"
                 centres = np.arange(0, len(wave), STEP)
                 signals[key] = self._probabilities(network, wave, centres).ravel()
-                for count in SHIFTS:
+                for method, count in product(METHODS, SHIFTS):
                     space = hop(net.window, stride(net), count)
-                    signals[f"{key}/{count}"] = self._relevance(network, wave, space, None)
+                    relevance = self._relevance(network, wave, space, None, method)
+                    signals[f"{key}/{method}/{count}"] = relevance
         about = {
             "rate": audio.SAMPLE_RATE,
             "step": STEP,
@@ -177,6 +218,7 @@ class LiveExplorer(Explorer):
             "limits": [floor, ceiling],
             "shifts": SHIFTS,
             "sounds": list(given),
+            "methods": list(METHODS.items()),
             "examples": EXAMPLES,
             "networks": [
                 {
@@ -191,6 +233,7 @@ class LiveExplorer(Explorer):
         super().__init__(
             data=pack(about, signals, fine=list(given)),
             network=NETWORKS[0],
+            method=next(iter(METHODS)),
             sound=next(iter(given)),
             shifts=16,
         )
@@ -207,20 +250,25 @@ class LiveExplorer(Explorer):
             )
 
     def _relevance(
-        self, network: str, wave: NDArray[np.float32], hop: int, centres: tuple[int, int] | None
+        self,
+        network: str,
+        wave: NDArray[np.float32],
+        hop: int,
+        centres: tuple[int, int] | None,
+        method: Method,
     ) -> NDArray[np.float64]:
         with warnings.catch_warnings():
             # one shift shows what aliasing is: the explorer says so itself
             warnings.filterwarnings("ignore", message="hop_length .* shares the factor")
             net = self._networks[network]
             # on a busy machine a bar would stand above the explorer, in the page, too
-            return relevance_signal(net, wave, hop, centres=centres, progress=False)
+            return relevance_signal(net, wave, hop, method=method, centres=centres, progress=False)
 
     def answer(self, question: dict[str, Any], buffers: list[bytes]) -> tuple[dict, list[bytes]]:
         """Answer "probabilities" or "relevance" of the samples that came along, (samples,) float32.
 
-        The question names the network, and of its windows the first's centre, the hop between them
-        (samples) and their count.
+        The question names the network and the method, and of the windows the first's centre, the
+        hop between them (samples) and their count.
         """
         ask = question.get("ask")
         if ask not in ("probabilities", "relevance"):
@@ -237,5 +285,5 @@ class LiveExplorer(Explorer):
         if ask == "probabilities":
             found = self._probabilities(network, wave, np.arange(first, last + 1, hop))
         else:
-            found = self._relevance(network, wave, hop, (first, last))
+            found = self._relevance(network, wave, hop, (first, last), question["method"])
         return {}, [found.astype("<f4").tobytes()]

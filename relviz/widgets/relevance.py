@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from relviz import acoustics, audio
 from relviz._errors import ParameterError
 from relviz.attributions import Attribution, Method, find
-from relviz.corpora import Vowel
+from relviz.corpora import Vowel, to_hear
 from relviz.signals import check_rate, relevance_signal, stride
 from relviz.widgets.frame import Explorer, pack, script, style
 
@@ -70,7 +70,7 @@ def vowel(token: Vowel, margin: float = 0.1) -> Recording:
     Parameters
     ----------
     token : Vowel
-        The cursor starts at its steady state.
+        As `relviz.corpora.to_hear` gives it; the cursor starts at its steady state.
     margin : float
         Seconds around it, or what makes up 0.52 s.
 
@@ -87,6 +87,7 @@ def vowel(token: Vowel, margin: float = 0.1) -> Recording:
     >>> recording.says, len(recording.wave) >= 8320
     ('ah', True)
     """
+    token = to_hear(token)
     size = round(max(token.end - token.start + 2 * margin, 0.52) * audio.SAMPLE_RATE)
     start = round((token.start + token.end) / 2 * audio.SAMPLE_RATE) - size // 2
     wave = audio.frame(token.wave(), size, [start])[0]

@@ -43,7 +43,7 @@ AXE = ROOT / "_build" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 @pytest.fixture
 def assets(tmp_path: Path) -> Path:
     """The site's static folder, beside the page of the fixtures `show` and `module`."""
-    for path in ("live/phones.onnx", "live/speakers.onnx", "vendor/onnxruntime-web"):
+    for path in (*(f"live/{name}.onnx" for name in NETWORKS), "vendor/onnxruntime-web"):
         assert (ASSETS / path).exists(), f"{ASSETS / path} is not there: run make pages"
     (tmp_path / "assets").symlink_to(ASSETS)
     return tmp_path / "assets"
@@ -67,7 +67,9 @@ def explorer():
 
 @pytest.fixture(scope="module")
 def nets():
-    return {name: relviz.load(name) for name in NETWORKS}
+    return {
+        name: live.newborn() if name == live.UNTRAINED else relviz.load(name) for name in NETWORKS
+    }
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +143,9 @@ def test_ten_windows_are_heard_as_by_torch(assets, module, nets, name, speech): 
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("shifts", [4, 16])
-def test_an_utterance_is_heard_as_by_the_library(assets, module, nets, name, shifts, speech):  # noqa: F811
+@pytest.mark.parametrize("rule", [(4, "guided"), (16, "guided"), (16, "gradient")])
+def test_an_utterance_is_heard_as_by_the_library(assets, module, nets, name, rule, speech):  # noqa: F811
+    shifts, method = rule
     net, wave = nets[name], speech[:20000]
     hop = live.hop(net.window, signals.stride(net), shifts)
     code = """
@@ -150,13 +153,14 @@ def test_an_utterance_is_heard_as_by_the_library(assets, module, nets, name, shi
         const bytes = Uint8Array.from(atob(args[1]), (c) => c.charCodeAt(0));
         const samples = new Float32Array(bytes.buffer);
         const plan = { window: args[2], first: 0, hop: args[3], count: args[4] };
-        const { rows, relevance } = await m.listen(run, samples, plan);
+        const { rows, relevance } = await m.listen(run, samples, plan, { least: args[5] });
         const winners = rows.map((r) => r.indexOf(Math.max(...r)));
         return { relevance: [...relevance], winners };"""
     count = (len(wave) - 1) // hop + 1
     coded = base64.b64encode(wave.tobytes()).decode()
-    found = module("engine.js", code, name, coded, net.window, hop, count)
-    expected = relviz.relevance_signal(net, wave, hop)
+    least = {"guided": 0, "gradient": float(np.finfo(np.float32).min)}[method]
+    found = module("engine.js", code, name, coded, net.window, hop, count, least)
+    expected = relviz.relevance_signal(net, wave, hop, method=method)
     alike(found["relevance"], expected, 1e-5)
     for i in range(0, count, 5):
         best = hears(net, wave, i * hop / RATE)[0][0]
@@ -220,12 +224,13 @@ def test_each_control_changes_what_a_file_gives(page, tmp_path, speech):
         after = pictures(page)
         return {title for title in after if after[title] != before[title]}
 
-    assert differs("Number of shifts", 2) >= OF_RELEVANCE  # 4
+    assert differs("Number of shifts", 1) >= OF_RELEVANCE  # 4
+    assert differs("Method", "gradient") >= OF_RELEVANCE
     assert differs("Network", "speakers") >= OF_RELEVANCE | PROBABILITIES
     assert differs("Number of shifts", 0) >= OF_RELEVANCE  # 1
     assert differs("Cursor", 0.5) >= OF_RELEVANCE | OF_RECORDING | PROBABILITIES
     before = pictures(page)
-    choose(page, "Sound", "“ee”, a woman")
+    choose(page, "Sound", "“ah”, a man")
     after = pictures(page)
     assert all(after[title] != before[title] for title in OF_RELEVANCE | OF_RECORDING)
 
@@ -242,14 +247,14 @@ def test_another_rate_and_two_channels(page, tmp_path, speech):
 
 def test_a_newer_wish_cancels_an_older(page, tmp_path, speech, nets):
     give(page, tmp_path / "own.wav", speech)
-    for place in (6, 5, 0, 1):  # 64, 32, 1 and 2 shifts
+    for place in (3, 2, 0, 1):  # 64, 16, 1 and 4 shifts
         choose(page, "Number of shifts", place)
     idle(page)
-    hop = live.hop(nets["phones"].window, 270, 2)
+    hop = live.hop(nets["phones"].window, 270, 4)
     expected = relviz.relevance_signal(nets["phones"], speech, hop)
     heard = played(page, "Play relevance")
     alike(heard, 0.5 * expected / np.abs(expected).max(), 1e-5)
-    choose(page, "Number of shifts", 6)  # was cancelled, so there is nothing to play yet
+    choose(page, "Number of shifts", 3)  # was cancelled, so there is nothing to play yet
     page.execute_script("window.played.length = 0")
     page.find_element(By.XPATH, "//button[.='Play relevance']").click()
     assert page.execute_script("return window.played") == []
@@ -259,7 +264,7 @@ def test_a_newer_wish_cancels_an_older(page, tmp_path, speech, nets):
 
 def test_the_page_answers_while_the_network_listens(page, tmp_path, speech):
     give(page, tmp_path / "own.wav", speech)
-    choose(page, "Number of shifts", 6)
+    choose(page, "Number of shifts", 3)
     progress = "return document.querySelector('progress').value"
     WebDriverWait(page, 30, 0.01).until(lambda _: 0 < page.execute_script(progress) < 1)
     before = said(page)

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,19 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relviz.corpora import TABLE2, VOWELS, CorpusError, Measures, Source, Vowel, load, vowels
+from relviz import acoustics
+from relviz.corpora import (
+    TABLE2,
+    VOWELS,
+    CorpusError,
+    Measures,
+    Source,
+    Vowel,
+    aev,
+    load,
+    synthetic,
+    vowels,
+)
 from relviz.corpora.aev import CORPUS, _read_table, _read_tables
 from relviz.corpora.tokens import deviations
 
@@ -295,3 +308,36 @@ def test_the_real_corpus(recordings: Path) -> None:
         wave = token.wave()
         assert wave.dtype == np.float32
         assert 0 <= token.start <= token.steady <= token.end < len(wave) / 16000
+
+
+RECORDED = Vowel("w10iy", "w10", "F", "iy", 220, 400, 2700, 3200, 0.2, 0.5, 0.3, Path("x"))
+
+
+def test_pages_carry_no_recording_without_an_open_licence(monkeypatch):
+    monkeypatch.delenv(aev.EMBED, raising=False)
+    heard = aev.to_hear(RECORDED)
+    assert isinstance(heard, synthetic.SyntheticVowel) and heard.path is None
+    assert replace(RECORDED, path=None) == Vowel(**vars(heard))
+    wave = heard.wave()
+    assert len(wave) == 0.6 * 16000 and not wave[: round(0.2 * 16000)].any()
+    found = acoustics.median_f0(wave, 16000, (0.25, 0.45))
+    assert found == pytest.approx(220, rel=0.01)
+
+
+def test_what_was_not_measurable_is_the_mean_of_the_vowel(monkeypatch):
+    monkeypatch.delenv(aev.EMBED, raising=False)
+    heard = aev.to_hear(replace(RECORDED, f0=math.nan, f3=math.nan))
+    means = synthetic.MEANS["F"]["iy"]
+    assert (heard.f0, heard.f1, heard.f2) == (means[0], 400, 2700)
+    assert heard.f3 == max(means[3], 2850)
+
+
+@pytest.mark.parametrize("says", ["aev", "other,aev"])
+def test_a_page_for_oneself_may_carry_them(monkeypatch, says):
+    monkeypatch.setenv(aev.EMBED, says)
+    assert aev.to_hear(RECORDED) is RECORDED
+
+
+def test_a_synthetic_vowel_is_heard_as_it_is():
+    (token,) = synthetic.vowel_corpus(["ah"], men=1, women=0)
+    assert aev.to_hear(token) is token
