@@ -13,6 +13,7 @@ import ast
 import base64
 import html
 import json
+import os
 import re
 import runpy
 import shutil
@@ -95,9 +96,7 @@ def figures(number: str) -> dict[str, dict[str, str]]:
                     file = OUT / "figures" / f"{name}.{ending}"
                     file.parent.mkdir(parents=True, exist_ok=True)
                     raw = data[mime]
-                    file.write_bytes(
-                        raw.encode() if ending == "svg" else base64.b64decode(raw)
-                    )
+                    file.write_bytes(raw.encode() if ending == "svg" else base64.b64decode(raw))
                     about = {"file": f"../figures/{file.name}", "alt": shown["image"]["alt"]}
                     found[name] = about | {"caption": shown["figure"]["caption"]}
                     break
@@ -137,16 +136,12 @@ MARKDOWN.add_render_rule(
 def plain(text: str) -> str:
     """Return a chapter's Markdown without what only the book itself can resolve."""
     text = re.sub(r"\s*\{cite:p\}`[^`]*`", "", text)
-    text = re.sub(
-        r"\{cite:t\}`([a-z]+)(\d+)`", lambda m: f"{m[1].capitalize()} ({m[2]})", text
-    )
+    text = re.sub(r"\{cite:t\}`([a-z]+)(\d+)`", lambda m: f"{m[1].capitalize()} ({m[2]})", text)
     text = re.sub(r"\s*\{eq\}`[^`]*`", "", text)
     text = re.sub(r"\{numref\}`fig-(\d\d)-[^`]*`", "the figure", text)
     text = re.sub(r"\{ref\}`sec-(\d\d)-[^`]*`", lambda m: f"chapter {int(m[1])}", text)
     text = re.sub(r"\[\]\(sec-(\d\d)-[^)]*\)", lambda m: f"chapter {int(m[1])}", text)
-    text = re.sub(
-        r"\[\]\([^)]*?(\d\d)_[^)]*\)", lambda m: f"chapter {int(m[1])}", text
-    )
+    text = re.sub(r"\[\]\([^)]*?(\d\d)_[^)]*\)", lambda m: f"chapter {int(m[1])}", text)
     text = re.sub(r"\[\]\((?:\.\./)*(?:appendix/)?([^)]*?)\.(?:ipynb|md)\)", r"the page *\1*", text)
     return re.sub(r"\[([^\]]+)\]\((?!http)[^)]*\.(?:ipynb|md)[^)]*\)", r"\1", text)
 
@@ -433,6 +428,10 @@ def grader(folder: Path) -> Any:
     from nbgrader.apps import NbGraderAPI
     from traitlets.config import Config
 
+    # nbgrader calls alembic by its name
+    here = str(Path(sys.executable).parent)
+    if here not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = here + os.pathsep + os.environ["PATH"]
     config = Config()
     config.CourseDirectory.root = str(folder)
     config.CourseDirectory.course_id = "relviz"
