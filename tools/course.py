@@ -31,6 +31,7 @@ import yaml
 from jupyter_cache import get_cache
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "book" / "teaching"
@@ -97,10 +98,24 @@ def figures(number: str) -> dict[str, dict[str, str]]:
                     file.parent.mkdir(parents=True, exist_ok=True)
                     raw = data[mime]
                     file.write_bytes(raw.encode() if ending == "svg" else base64.b64decode(raw))
-                    about = {"file": f"../figures/{file.name}", "alt": shown["image"]["alt"]}
-                    found[name] = about | {"caption": shown["figure"]["caption"]}
+                    found[name] = {
+                        "file": f"../figures/{file.name}",
+                        "alt": shown["image"]["alt"],
+                        "caption": shown["figure"]["caption"],
+                        "shape": shape(file),
+                    }
                     break
     return found
+
+
+def shape(file: Path) -> str:
+    """Return whether a figure is "tall", to stand beside a slide's title, or "wide", below it."""
+    if file.suffix == ".svg":
+        size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', file.read_text())
+        width, height = float(size[1]), float(size[2])
+    else:
+        width, height = Image.open(file).size
+    return "tall" if height > 0.7 * width else "wide"
 
 
 def set_numbers(text: str, values: Callable[[str], Any]) -> str:
@@ -196,7 +211,8 @@ def with_figures(text: str) -> str:
 
     def one(match: re.Match) -> str:
         shown = figures(match[1][4:6])[match[1]]
-        return f'<img src="{shown["file"]}" alt="{html.escape(plain(shown["alt"]))}">'
+        alt = html.escape(plain(shown["alt"]))
+        return f'<img class="{shown["shape"]}" src="{shown["file"]}" alt="{alt}">'
 
     text = re.sub(r"!\[\]\((fig-\d\d-[\w-]+)\)", one, text)
     return text.replace("](book:", f"]({BOOK}")
@@ -259,7 +275,7 @@ def handout(number: str, shown: list[str]) -> str:
         f"<h2>Goals</h2>\n{MARKDOWN.render(goals)}\n{pictures}</section>\n"
         f'<section class="sheet">\n<h2>What the chapter finds</h2>\n{MARKDOWN.render(summary)}'
         f"<h2>What it does not show</h2>\n<ul>{shown_limits}</ul>\n"
-        f"<h2>On paper</h2>\n<ol>{asked}</ol></section></main>"
+        f"<h2>On paper</h2>\n<ol class="tasks">{asked}</ol></section></main>"
     )
     return page(f"{title}: handout", body, kind="handout")
 
