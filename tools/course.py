@@ -47,7 +47,8 @@ REPORTS = ("borne_out", "refuted")
 
 def chapters() -> dict[str, Path]:
     """Return the chapters' notebooks by number, such as "08"."""
-    return {path.name[:2]: path for path in sorted(ROOT.glob("book/*/[0-9][0-9]_*.ipynb"))}
+    found = ROOT.glob("book/*/[0-9][0-9]_*.ipynb")
+    return {path.name[:2]: path for path in sorted(found, key=lambda path: path.name)}
 
 
 def executed(number: str) -> nbformat.NotebookNode:
@@ -272,10 +273,11 @@ def handout(number: str, shown: list[str]) -> str:
     body = (
         f'<main><section class="sheet">\n<h1>{html.escape(title)}</h1>\n'
         f'<p class="question">{MARKDOWN.renderInline(question)}</p>\n'
-        f"<h2>Goals</h2>\n{MARKDOWN.render(goals)}\n{pictures}</section>\n"
+        f"<h2>Goals</h2>\n{MARKDOWN.render(goals)}\n"
+        f'<div class="pictures">{pictures}</div></section>\n'
         f'<section class="sheet">\n<h2>What the chapter finds</h2>\n{MARKDOWN.render(summary)}'
         f"<h2>What it does not show</h2>\n<ul>{shown_limits}</ul>\n"
-        f"<h2>On paper</h2>\n<ol class="tasks">{asked}</ol></section></main>"
+        f'<h2>On paper</h2>\n<ol class="tasks">{asked}</ol></section></main>'
     )
     return page(f"{title}: handout", body, kind="handout")
 
