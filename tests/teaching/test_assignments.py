@@ -22,7 +22,7 @@ WRONG = {
     "week2": [
         ('rule != "deconvnet"', 'rule != "guided"', {"test-rules"}),
         ("rate / gcd(hop, period)", "rate / period", {"test-images"}),
-        ("(x - x.mean()) / x.std(unbiased=False)", "x - x.mean()", {"test-window"}),
+        ("(x - x.mean()) / x.std(unbiased=False)", "x - x.mean()", {"test-window", "test-signal"}),
         ("/ np.maximum(count[kept], 1)", "/ count.max()", {"test-signal"}),
     ],
     "week3": [
@@ -33,7 +33,7 @@ WRONG = {
     ],
     "week4": [
         ("np.dot(b, b))", "abs(np.dot(a, b)))", {"test-cosine"}),
-        ("(p.exp() * (p - q))", "(q.exp() * (p - q))", {"test-nats"}),
+        ("(p.exp() * (p - q))", "(q.exp() * (p - q))", {"test-nats", "test-effect"}),
         ("one.with_cue(cue", 'one.with_cue("F1"', {"test-effect"}),
         ("(uses > ignores) + 0.5 * (uses == ignores)", "(uses > ignores)", {"test-league"}),
     ],

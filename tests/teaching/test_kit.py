@@ -127,7 +127,8 @@ def test_the_vote_does_not_give_itself_away():
 def test_a_handout_has_two_pages_and_nothing_is_cut_off(chrome, site, number):
     visit(chrome, f"{site}/handouts/{number}.html")
     heights = chrome.execute_script(
-        "return [...document.querySelectorAll('.sheet')].map((s) => [s.scrollHeight, s.clientHeight])"
+        "return [...document.querySelectorAll('.sheet')]"
+        ".map((sheet) => [sheet.scrollHeight, sheet.clientHeight])"
     )
     assert len(heights) == 2
     assert all(content <= room + 1 for content, room in heights)

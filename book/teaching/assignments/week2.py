@@ -24,7 +24,8 @@ wave = synthetic.vowel_corpus(["ah"], men=1, women=0)[0].wave()[:6000]
 # ## 1 Three rules (4 points)
 #
 # `x` is what came to a rectifier from below, `g` the gradient that comes from above.
-# Return what goes on downwards under each rule: `"gradient"`, `"deconvnet"`, `"guided"`.
+# Return what goes on downwards under each rule: `"gradient"`, `"deconvnet"` and
+# `"guided"`.
 
 
 # %% solution rules

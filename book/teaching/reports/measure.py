@@ -30,7 +30,7 @@ def relevance(net: torch.nn.Module, wave: np.ndarray, centre: int) -> np.ndarray
 
 
 def table2() -> dict[str, float]:
-    """How often F0 is right in guided relevance: trained, untrained, and the two ends."""
+    """How often F0 is right in guided relevance, beside a ceiling and a floor."""
     tokens = synthetic.vowel_corpus(["ah", "eh"], men=TALKERS, women=TALKERS)
     spread = deviations(synthetic.vowel_corpus(["ah", "eh"]))
     corpus = VowelCorpus(tokens, Source("synthetic"), spread)
