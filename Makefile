@@ -140,3 +140,17 @@ audit: ## ask whether weaknesses are known of the locked versions (needs the int
 .PHONY: clean
 clean: ## remove what was built; .venv stays
 	rm -rf _build dist .pytest_cache .mypy_cache .ruff_cache
+
+# The teaching kit stands on the executed chapters; a page of the book links to it, so the tests of
+# the pages need it. Its own pages have tests that need it built.
+KIT := tests/teaching/test_kit.py
+WITHOUT_PAGES += --ignore=$(KIT)
+pages: course
+
+.PHONY: course
+course: book ## build the teaching kit into _build/course: slides, quizzes, assignments, handouts
+	$(BIN)/python tools/course.py
+
+.PHONY: kit
+kit: course ## build the teaching kit and test its pages
+	$(BIN)/python -m pytest $(KIT)

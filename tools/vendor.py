@@ -39,6 +39,8 @@ FILES = {
         "dist/ort-wasm-simd-threaded.mjs",
         "dist/ort-wasm-simd-threaded.wasm",
     ),
+    # the slides of the teaching kit
+    "reveal.js": ("dist/reset.css", "dist/reveal.css", "dist/reveal.js", "dist/plugin/notes.js"),
 }
 
 
