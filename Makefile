@@ -71,7 +71,7 @@ lint: $(INSTALLED) ## form and types of the Python code
 PYTEST := OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .PHONY: quick
-quick: lint ## lint, types and the fast tests, in less than a minute: while you write
+quick: lint ## lint, types and the fast tests, in about a minute: while you write
 	env -u RELVIZ_DATA $(PYTEST) $(WITHOUT_PAGES) -m '$(FAST)'
 
 .PHONY: test

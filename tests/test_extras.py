@@ -142,6 +142,7 @@ def alone(code: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_core_alone_serves_a_researcher():
     said = alone(
         "import torch, relviz\n"
@@ -171,6 +172,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 def test_each_refusal_names_its_extra():
     tries = "".join(
         f"try: exec({code!r})\nexcept relviz.RelvizError as error: print(error)\n"

@@ -10,6 +10,7 @@ from tools import malformed
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is Linux's")
 
 
+@pytest.mark.slow
 def test_damaged_files_are_refused_by_name_or_read_right(tmp_path: Path) -> None:
     found = list(malformed.run(100, seed=1, folder=tmp_path))
     assert {each.kind for each in found} == set(malformed.KINDS)
@@ -29,6 +30,7 @@ def test_the_same_seed_damages_the_same_way() -> None:
         assert 2 <= len(changed) <= 3
 
 
+@pytest.mark.slow
 def test_every_bad_end_is_seen(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A reader that does what its file says, in the same process as all others."""
     ends = (*malformed.GOOD, *malformed.BAD)
