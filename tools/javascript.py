@@ -17,7 +17,13 @@ ROOT = vendor.ROOT
 LOCK = ROOT / "tools" / "javascript"
 WORK = ROOT / "_build" / "javascript"
 PURPOSE = "what checks the JavaScript"
-FOLDERS = ("relviz/widgets", "book/assets", "tests/widgets/js", "tools/javascript")
+FOLDERS = (
+    "relviz/widgets",
+    "book/assets",
+    "book/teaching",
+    "tests/widgets/js",
+    "tools/javascript",
+)
 
 
 def files() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from html import escape
@@ -23,7 +24,7 @@ from relviz._text import drawn, printable
 from relviz.explanation._names import GRADIENT, RELEVANCE, UNTRAINED
 from relviz.signals import relevance_signal
 from relviz.spectral import spectral_relevance
-from relviz.widgets.frame import script, style
+from relviz.widgets.frame import FOLDER, script, style
 from relviz.widgets.relevance import Recording, RelevanceExplorer
 
 Explained = Any
@@ -91,7 +92,10 @@ def page(found: Explained) -> str:
         '<div id="explorer"></div>',
     ]
     data = base64.b64encode(explorer.data).decode()
-    code = script("relevance.js").replace("export default { render };", "").replace("export ", "")
+    code = script("relevance.js").replace(
+        "export default { render };", "const explorer = { render };"
+    )
+    own = re.sub(r"^import .*;$", "", (FOLDER / "report.js").read_text(), flags=re.MULTILINE)
     names = json.dumps([[key, _SAYS[name]] for key, name in explorer.ready.items()])
     return _page(
         f"relviz: {found.name}",
@@ -99,7 +103,7 @@ def page(found: Explained) -> str:
         f'<script type="application/json" id="state">{_inert(json.dumps(state))}</script>'
         f'<script type="application/json" id="sounds">{_inert(names)}</script>'
         f'<script type="text/plain" id="data">{data}</script>'
-        f'<script type="module">{code}\n{(_HERE / "report.js").read_text()}</script>',
+        f'<script type="module">{code}\n{own}</script>',
     )
 
 

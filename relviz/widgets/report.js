@@ -1,4 +1,10 @@
-// The report's own part: the explorer without a kernel, and a player whose sounds change at once.
+// @ts-check
+// A report's own part: the explorer without a kernel, and a player whose sounds change at once. It
+// stands behind relevance.js in one script: relviz.explanation.report leaves out the imports.
+import { make, unpack } from "./common.js";
+import explorer from "./relevance.js";
+
+/** @typedef {import("./common.js").Model} Model */
 
 const RMS = 0.05; // every sound is as loud as the others
 const TURN = 0.01; // s, for a change without a click
@@ -105,10 +111,12 @@ function equal(samples) {
 }
 
 const el = /** @type {(id: string) => HTMLElement} */ (document.getElementById.bind(document));
+/** @type {[string, string][]} key and words of each sound */
+const sounds = JSON.parse(text("sounds"));
 const unpacked = await unpack(state.data);
 player(
   el("player"),
-  JSON.parse(text("sounds")).map(([key, name]) => [name, unpacked.signals[key]]),
+  sounds.map(([key, name]) => [name, unpacked.signals[key]]),
   unpacked.about.rate,
 );
-render({ model, el: el("explorer") });
+explorer.render({ model, el: el("explorer") });
