@@ -112,8 +112,8 @@ assert np.isclose(effect(net, same, "F1"), 0, atol=1e-6)
 # ## 4 The league's score (4 points)
 #
 # `uses` are a measure's values for networks that use a cue, `ignores` those for
-# networks that do not. Return how often the measure is right: the share of pairs
-# in which it is higher for the network that uses the cue. A tie counts one half.
+# networks that do not. Return how often the measure is right: the share of pairs in
+# which it is higher for the network that uses the cue. A tie counts one half.
 
 
 # %% solution league
