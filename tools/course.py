@@ -224,7 +224,7 @@ def deck(path: Path) -> str:
     parts = slides(set_numbers(path.read_text(), of_chapters))
     sections = "\n".join(
         f"<section>\n{MARKDOWN.render(with_figures(shown))}"
-        f'<aside class="notes"><p>{minutes} min</p>\n{MARKDOWN.render(said)}</aside>\n</section>'
+        f'<aside class="notes"><p>{minutes} min</p>\n{MARKDOWN.render(with_figures(said))}</aside>\n</section>'
         for shown, minutes, said in parts
     )
     title = parts[0][0].splitlines()[0].lstrip("# ")
@@ -265,9 +265,9 @@ def handout(number: str, shown: list[str]) -> str:
     )
     tasks = re.findall(r"^### \d+ ([^\n]*[★])\n+(.+?)\n\n:::", text, re.MULTILINE | re.DOTALL)
     asked = "".join(
-        f"<li><b>{html.escape(name)}</b> {MARKDOWN.renderInline(' '.join(what.split()))}"
-        '<div class="lines"></div></li>'
-        for name, what in tasks[:2]
+        f"<li><p><b>{i} {html.escape(name)}</b> {MARKDOWN.renderInline(' '.join(what.split()))}"
+        '</p><div class="lines"></div></li>'
+        for i, (name, what) in enumerate(tasks[:2], 1)
     )
     shown_limits = "".join(f"<li>{MARKDOWN.renderInline(limit)}</li>" for limit in limits)
     body = (
