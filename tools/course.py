@@ -228,7 +228,7 @@ def deck(path: Path) -> str:
         for shown, minutes, said in parts
     )
     title = parts[0][0].splitlines()[0].lstrip("# ")
-    body = f'<main class="reveal"><div class="slides">\n{sections}\n</div></main>'
+    body = f'<main><div class="reveal"><div class="slides">\n{sections}\n</div></div></main>'
     scripts = (
         '<script src="../vendor/reveal.js/reveal.js"></script>\n'
         '<script src="../vendor/reveal.js/plugin/notes.js"></script>\n'
