@@ -224,11 +224,12 @@ def deck(path: Path) -> str:
     parts = slides(set_numbers(path.read_text(), of_chapters))
     sections = "\n".join(
         f"<section>\n{MARKDOWN.render(with_figures(shown))}"
-        f'<aside class="notes"><p>{minutes} min</p>\n{MARKDOWN.render(with_figures(said))}</aside>\n</section>'
+        f'<aside class="notes"><p>{minutes} min</p>\n'
+        f"{MARKDOWN.render(with_figures(said))}</aside>\n</section>"
         for shown, minutes, said in parts
     )
     title = parts[0][0].splitlines()[0].lstrip("# ")
-    body = f'<main class="reveal"><div class="slides">\n{sections}\n</div></main>'
+    body = f'<main><div class="reveal"><div class="slides">\n{sections}\n</div></div></main>'
     scripts = (
         '<script src="../vendor/reveal.js/reveal.js"></script>\n'
         '<script src="../vendor/reveal.js/plugin/notes.js"></script>\n'
