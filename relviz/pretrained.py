@@ -18,6 +18,7 @@ from relviz.networks import Architecture, RawWaveformCNN
 from relviz.signals import Normalise
 
 __all__ = [
+    "FOLDS",
     "MODEL",
     "SEEDS",
     "WEIGHTS",
@@ -45,6 +46,9 @@ SEEDS: Mapping[str, tuple[str, ...]] = {
     **{f"cues-{what}": tuple(f"cues-{what}-{seed}" for seed in range(3)) for what in _CUES},
 }
 """The shipped networks: what each learnt -> its training seeds; the first goes by that name too."""
+
+FOLDS = ("phones-0", *(f"phones-fold-{fold}" for fold in range(1, 5)))
+"""Shipped phone networks, by fold: each speaker of the corpus is a stranger to one of them."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,8 @@ def load(network: str | Path = "phones") -> TrainedCNN:
     Parameters
     ----------
     network : str or Path
-        "phones" or "speakers"; one training seed of them, such as "phones-1"; a control,
+        "phones" or "speakers"; one training seed of them, such as "phones-1"; a phone network that
+        other speakers are strangers to, "phones-fold-1" to "phones-fold-4"; a control,
         "phones-shuffled" or "speakers-shuffled", which learnt permuted labels by heart; a network
         with a known answer, such as "cues-F1", which tells where F1 of a generated vowel lies and
         can tell it by nothing else; or a path, to a .safetensors file or to the folder of a run of
@@ -191,7 +196,7 @@ def replicates(network: str = "phones") -> tuple[TrainedCNN, ...]:
 
 
 def _path(network: str | Path) -> Path:
-    names = [*SEEDS, *(name for seeds in SEEDS.values() for name in seeds)]
+    names = [*SEEDS, *(name for seeds in SEEDS.values() for name in seeds), *FOLDS]
     if network in names:
         first = SEEDS.get(str(network), (str(network),))[0]
         return WEIGHTS / f"{first}.safetensors"
@@ -266,6 +271,7 @@ def card(network: str | Path = "phones") -> str:
         "Training": _training(metadata),
         "Scores": "<br>".join(_scores(metadata.scores)) or "none",
         "Spread": _spread(network),
+        "All speakers": _in_turn(network),
         "Use": texts["use"],
         "Limits": texts["limits"],
     }
@@ -424,3 +430,30 @@ def _spread(network: str | Path) -> str:
     return f"over the {len(seeds)} seeds:<br>" + "<br>".join(
         f"{label} {min(values):.1f} to {max(values):.1f} %" for label, values in found.items()
     )
+
+
+def _in_turn(network: str | Path) -> str:
+    """Say how all speakers of the corpus fare, each with the networks that did not hear them."""
+    names = dict.fromkeys((*SEEDS["phones"], *FOLDS))
+    if str(network) not in ("phones", *names):
+        return ""
+    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for name in names:
+        for test, values in _cards.contents(_path(name)).fields["scores"].items():
+            for who, scores in values.get("by_speaker", {}).items():
+                for measure, value in _values(scores).items():
+                    of_one = found.setdefault(test, {}).setdefault(who, {})
+                    of_one.setdefault(measure, []).append(value)
+    lines = [
+        line
+        for test, people in found.items()
+        for line in _over_speakers(
+            test,
+            {
+                who: {measure: sum(values) / len(values) for measure, values in each.items()}
+                for who, each in people.items()
+            },
+        )
+    ]
+    by = ", ".join(map(code, names))
+    return "<br>".join([f"in turn, each with those of {by} that did not hear them:", *lines])

@@ -17,11 +17,11 @@ import relviz
 from relviz import networks, pretrained, statistics
 from relviz._errors import ParameterError
 from relviz.corpora import PHONES
-from relviz.pretrained import SEEDS, WEIGHTS, Metadata, card, load, replicates
+from relviz.pretrained import FOLDS, SEEDS, WEIGHTS, Metadata, card, load, replicates
 from relviz.studies import unheard
 from relviz.training import STANDARD, weights
 
-NAMES = [name for seeds in SEEDS.values() for name in seeds]
+NAMES = list(dict.fromkeys([*(name for seeds in SEEDS.values() for name in seeds), *FOLDS]))
 
 
 def test_what_is_shipped_is_what_can_be_loaded():
@@ -47,7 +47,11 @@ def test_a_shipped_network(name):
     r = relviz.relevance(net, x)
     assert r.shape == x.shape and (r.flatten(1).abs().amax(1) > 0).all()  # no dead network
     kind, _, number = name.rpartition("-")
-    assert net.metadata.recipe["seed"] == SEEDS[kind].index(name) == int(number)
+    if kind == "phones-fold":
+        assert net.metadata.about["fold"] == FOLDS.index(name) == int(number)
+        assert net.metadata.recipe == load(FOLDS[0]).metadata.recipe  # seed and all
+    else:
+        assert net.metadata.recipe["seed"] == SEEDS[kind].index(name) == int(number)
     if kind == "phones":
         assert net.metadata.about["fold"] == 0
     assert bool(net.metadata.recipe.get("shuffle_labels")) == ("shuffled" in name)
@@ -63,9 +67,24 @@ def test_seeds_are_other_networks():
         replicates("cats")
 
 
+def test_every_speaker_is_a_stranger_to_one_fold():
+    divisions = [load(name).metadata.about for name in FOLDS]
+    parts = ("train", "valid", "test")
+    everybody = {who for part in parts for who in divisions[0][part]["speakers"]}
+    tested = [who for division in divisions for who in division["test"]["speakers"]]
+    assert len(tested) == len(set(tested)) and set(tested) == everybody
+    for name, division in zip(FOLDS, divisions, strict=True):
+        sets = [set(division[part]["speakers"]) for part in parts]
+        assert sum(map(len, sets)) == len(everybody) and set.union(*sets) == everybody
+        scored = load(name).metadata.scores["held-out speakers"]["by_speaker"]
+        assert set(scored) == sets[2]
+    for one, other in itertools.combinations(FOLDS, 2):
+        assert not torch.equal(load(one).filters, load(other).filters)
+
+
 def test_what_the_networks_reach():
     """What the book builds on; the scores themselves are in the cards."""
-    for seed in SEEDS["phones"]:
+    for seed in dict.fromkeys((*SEEDS["phones"], *FOLDS)):
         scores = load(seed).metadata.scores["held-out speakers"]
         assert scores["frame_accuracy"]["value"] > 0.6
         assert 0 < scores["phone_error_rate"]["low"] < scores["phone_error_rate"]["high"] < 0.6
@@ -87,10 +106,12 @@ def test_what_the_networks_reach():
 @pytest.mark.parametrize("name", [*SEEDS, *NAMES])
 def test_cards_say_what_a_reader_must_know(name):
     text = card(name)
-    rows = dict(re.findall(r"^\| (\w+) \| (.*) \|$", text, flags=re.M))
+    rows = dict(re.findall(r"^\| ([\w ]+) \| (.*) \|$", text, flags=re.M))
     wanted = {"Load", "Network", "Data", "Licence", "Training", "Scores", "Use", "Limits"}
     assert wanted <= rows.keys()
-    assert ("Spread" in rows) == (not name.startswith("speakers-shuffled"))
+    assert ("Spread" in rows) == (not name.startswith(("speakers-shuffled", "phones-fold")))
+    phones = name.startswith("phones") and "shuffled" not in name
+    assert ("All speakers" in rows) == phones
     credit = "vowels that relviz generates" if name.startswith("cues") else "CC BY 4.0"
     assert credit in rows["Licence"] and "relviz train" in rows["Training"]
     assert "/" not in rows["Data"] and "%" in rows["Scores"] and "[" in rows["Scores"]
@@ -234,6 +255,18 @@ def test_a_card_says_what_the_study_finds():
             f"{row['speakers']} speakers, of whom the lowest has {100 * row['lowest']:.1f} and the "
             f"highest {100 * row['highest']:.1f} %"
         ) in card("phones-1")
+    nets = {name: load(name) for name in dict.fromkeys((*SEEDS["phones"], *FOLDS))}
+    found = unheard.over_speakers(unheard.on_cards(nets)).set_index("network")
+    for name in ("phones", "phones-2", "phones-fold-3"):
+        (row,) = re.findall(r"^\| All speakers \| (.*) \|$", card(name), flags=re.M)
+        assert all(f"`{each}`" in row for each in nets)
+        for (_, turn), measure in zip(found.loc[unheard.IN_TURN].iterrows(), measures, strict=True):
+            mean = turn["mean"]
+            assert (
+                f"held-out speakers: {measure} {100 * mean.value:.1f} % [{100 * mean.low:.1f}, "
+                f"{100 * mean.high:.1f}] over {turn['speakers']} speakers, of whom the lowest has "
+                f"{100 * turn['lowest']:.1f} and the highest {100 * turn['highest']:.1f} %"
+            ) in row
 
 
 @pytest.mark.parametrize(

@@ -99,8 +99,9 @@ Phone networks on speakers whom their training did not hear.
 
 Frame accuracy and phone error rate of every such speaker, then their means
 [95 % interval over speakers], lowest and highest. Networks that left different
-speakers out, as those of relviz train phones --fold do, are also taken
-together: all speakers in turn, each by the networks that did not hear them.
+speakers out, as the shipped ones and those of relviz train phones --fold do,
+are also taken together: all speakers in turn, each by the networks that did
+not hear them.
 Where TIMIT's sample is at hand, frames against its labels by hand follow, with
 the closures of stops both ways.
 """
@@ -171,6 +172,7 @@ speakers that validate follow from their numbers, before any training. The
 shipped networks, three seeds of them, are those of
   relviz train phones --part train-clean-5 --part train-clean-100 --fold 0 \\
                       --out RUN
+and phones-fold-1 to phones-fold-4 those of the same with --fold 1 to 4.
 """
 
 _TRAIN_SPEAKERS = """\

@@ -323,7 +323,8 @@ def phones(
     Parameters
     ----------
     network
-        A trained phone network, may be repeated: phones-0, phones-shuffled-0, a run's folder.
+        A trained phone network, may be repeated: phones-0, phones-fold-1, phones-shuffled-0, a
+        run's folder. The shipped ones are three seeds of fold 0 and one of each other fold.
     corpus
         What it was trained on.
     part
@@ -344,7 +345,8 @@ def phones(
 
     if output:
         _writable(output)
-    names = network or [*pretrained.SEEDS["phones"], pretrained.SEEDS["phones-shuffled"][0]]
+    shipped = dict.fromkeys((*pretrained.SEEDS["phones"], *pretrained.FOLDS))
+    names = network or [*shipped, pretrained.SEEDS["phones-shuffled"][0]]
     networks = {name: pretrained.load(name) for name in map(at_home, names)}
     speech = cast("sets.Speech", corpus)
     table = study.by_speaker(networks, speech, part or None, root, cache, jobs, progress=True)
