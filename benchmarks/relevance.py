@@ -15,12 +15,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 import relviz
-from relviz import networks
+from relviz import audio, networks
 
 
 def autograd(net: nn.Module, x: Tensor) -> Tensor:
@@ -70,6 +73,68 @@ def windows(batch: int, rounds: int, device: str) -> None:
         print(f"  {name:18} {middle:5.2f} ({low:.2f} to {high:.2f}) {microseconds:9.0f}")
 
 
+def utterance(name: str, rounds: int, seconds: float = 1.0) -> None:
+    """Time relevance signals against captum in the obvious loop over the same windows."""
+    from captum.attr import GuidedBackprop
+
+    net = relviz.load(name)
+    wave = np.random.default_rng(0).standard_normal(round(16000 * seconds)).astype(np.float32)
+    starts = np.arange(0, len(wave), 97) - net.window // 2
+    theirs = GuidedBackprop(copy.deepcopy(net))
+
+    def loop() -> None:
+        total = np.zeros(len(wave) + 2 * net.window)
+        for start in starts:
+            row = audio.frame(wave, net.window, [start])[0]
+            x = torch.from_numpy((row - row.mean()) / row.std())[None].requires_grad_()
+            found = theirs.attribute(x, 0)[0].detach().numpy()
+            where = start + net.window
+            total[where : where + net.window] += found / np.sqrt(np.mean(found**2))
+
+    def ours(method: Any) -> None:
+        relviz.relevance_signal(net, wave, target=0, method=method, progress=False)
+
+    def floor() -> None:
+        for _ in range(10):
+            square @ square
+
+    square = torch.randn(1024, 1024)
+    work: dict[str, Callable[[], object]] = {
+        "captum, one by one": loop,
+        "relviz guided": partial(ours, "guided"),
+        "relviz gradient": partial(ours, "gradient"),
+        "products": floor,
+    }
+    times: dict[str, list[float]] = {each: [] for each in work}
+    for turn in range(rounds + 1):
+        for each, call in work.items():
+            start = time.perf_counter()
+            call()
+            if turn:
+                times[each].append(time.perf_counter() - start)
+    # as long as the network's products would take, were they square matrices
+    scale = products(net) * len(starts) / (10 * 2 * 1024**3)
+    times["products"] = [scale * each for each in times["products"]]
+    print(f"{name}, {seconds:g} s at hop 97, {torch.get_num_threads()} threads: captum / ratio")
+    for each, spent in times.items():
+        ratios = [a / b for a, b in zip(times["captum, one by one"], spent, strict=True)]
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        microseconds = 1e6 * statistics.median(spent) / len(starts)
+        print(f"  {each:18} {middle:5.2f} ({low:.2f} to {high:.2f}) {microseconds:9.0f}")
+
+
+def products(net: networks.RawWaveformCNN) -> float:
+    """Return the floating point operations of a window's products, there and back."""
+    operations, channels = 0.0, 1
+    for conv, layer in zip(
+        net.architecture.convs, networks.geometry(net.architecture)[::2], strict=True
+    ):
+        operations += 2 * layer.length * conv.filters * conv.kernel_size * channels
+        channels = conv.filters
+    classifier = sum(p.numel() for p in net.classifier.parameters() if p.ndim == 2)
+    return 2 * (operations + 2 * classifier)
+
+
 def rows() -> None:
     """Time one row of Table 2 in one process: five vowels of 93 talkers."""
     from relviz import corpora  # here, since the rest needs no more than relviz's core
@@ -111,5 +176,8 @@ if __name__ == "__main__":
     importing(5)
     for size in (1, 16, 64):
         windows(size, options.rounds, options.device)
+    if options.device == "cpu":
+        for network in ("phones", "speakers"):
+            utterance(network, max(2, options.rounds // 8))
     if options.device == "cpu":
         rows()
