@@ -136,7 +136,7 @@ def _page(recording: Path, target: Path, about: Any, given: dict[str, Any]) -> A
 
 def _pages(recordings: list[Path], out: Path, about: Any, given: dict[str, Any]) -> None:
     """A page each and an index of them; what cannot be explained is listed there and named."""
-    from relviz.explanation.report import index
+    from relviz.explanation._report import index
 
     files.folder(out)
     rows, failed = [], 0

@@ -134,12 +134,12 @@ class Explanation:
 
     def html(self) -> str:
         """Return a page that holds everything and asks nobody for anything."""
-        from relviz.explanation.report import page
+        from relviz.explanation._report import page
 
         return page(self)
 
     def _repr_html_(self) -> str:
-        from relviz.explanation.report import framed
+        from relviz.explanation._report import framed
 
         return framed(self)
 

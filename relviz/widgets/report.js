@@ -1,6 +1,6 @@
 // @ts-check
 // A report's own part: the explorer without a kernel, and a player whose sounds change at once. It
-// stands behind relevance.js in one script: relviz.explanation.report leaves out the imports.
+// stands behind relevance.js in one script: relviz.explanation._report leaves out the imports.
 import { make, unpack } from "./common.js";
 import explorer from "./relevance.js";
 

@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup
 from relviz import corpora
 from relviz.cli import main
 from relviz.explanation import asked, explain
-from relviz.explanation.report import index, page
+from relviz.explanation._report import index, page
 from tests.book.toc import ROOT
 from tools import browser
 
