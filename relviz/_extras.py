@@ -23,7 +23,17 @@ EXTRAS = {
         "pyarrow",
         "requests",
     ),
-    "book": ("IPython", "anywidget", "captum", "ipywidgets", "ndf", "onnx", "skimage", "traitlets"),
+    "book": (
+        "IPython",
+        "anywidget",
+        "captum",
+        "ipywidgets",
+        "matplotlib_inline",
+        "ndf",
+        "onnx",
+        "skimage",
+        "traitlets",
+    ),
     "cluster": ("cloudpickle", "dask", "distributed"),
     "train": ("pocketsphinx", "rapidfuzz"),
 }

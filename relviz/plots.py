@@ -88,6 +88,7 @@ def style() -> None:
     """
     plt.style.use(STYLE)
     if plt.get_backend().endswith("inline"):
+        require("matplotlib_inline")
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
         set_matplotlib_formats("retina")

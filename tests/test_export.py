@@ -33,7 +33,10 @@ def agree(net, run, windows):
     thousand: one out of ten may differ, a little.
     """
     x = torch.as_tensor(windows, dtype=torch.float32)
-    probabilities, winner, relevance = run.run(None, {"windows": x.numpy()})
+    given = {"windows": x.numpy()}
+    if any(value.name == "least" for value in run.get_inputs()):
+        given["least"] = np.array(0, dtype=np.float32)  # guided backpropagation
+    probabilities, winner, relevance = run.run(None, given)
     with torch.no_grad():
         expected = net(x).softmax(-1)
     assert relevance.shape == x.shape and winner.shape == x.shape[:1]
@@ -210,7 +213,9 @@ def test_the_tool_writes_the_graphs_once(tmp_path, monkeypatch, capsys):
     run = onnxruntime.InferenceSession(tmp_path / "live" / "speakers.onnx")
     agree(net, run, np.random.default_rng(0).standard_normal((3, net.window)))
     run = onnxruntime.InferenceSession(tmp_path / "live" / "untrained.onnx")
-    assert [output.name for output in run.get_outputs()] == ["probabilities", "winner"]
+    outputs = ["probabilities", "winner", "relevance"]  # the page plays it beside the trained one's
+    assert [output.name for output in run.get_outputs()] == outputs
+    assert [each.name for each in run.get_inputs()] == ["windows", "least"]
     tool.main()
     assert "up to date" in capsys.readouterr().out
     assert written == {p.name: p.stat().st_mtime_ns for p in (tmp_path / "live").iterdir()}

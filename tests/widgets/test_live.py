@@ -226,9 +226,14 @@ def test_it_names_what_the_network_hears(show, explorer, nets, vowels, name, tim
     choose(page, "Network", name)
     choose(page, "Sound", "“oh”, a man")
     choose(page, "Cursor", time)
-    (best, p), *_ = hears(nets[name], vowels["“oh”, a man"], time)
-    words = f"speaker {best}" if name == "speakers" else best
-    assert f"At {time:.3f} s the network hears {words} " in said(page)
+    (_, p), *_ = ranked = hears(nets[name], vowels["“oh”, a man"], time)
+    # 8 bits cannot tell which of two equals is first
+    first = [
+        f"speaker {each}" if name == "speakers" else each for each, q in ranked if p - q < 0.004
+    ]
+    told = [each for each in first if f"At {time:.3f} s the network hears {each} " in said(page)]
+    assert len(told) == 1
+    (words,) = told
     picture = page.find_element(By.CSS_SELECTOR, "canvas[aria-label^='Probabilities at the']")
     spoken = picture.get_attribute("aria-label")
     assert f"{words} " in spoken
