@@ -1,15 +1,17 @@
 """The networks of Table 1 forward and back without autograd, for many windows at a time.
 
-Autograd keeps what every operation has seen, and knows nothing of what windows share. Here
+Autograd keeps what every operation has seen, and gathers and scatters at poolings. Here
 
 - positions are contiguous in their channels, so that a convolution is one product after another;
 - a pooling and the rectifier behind it are maxima over three views, and their way back is a few
   products with masks of floats: neither gathers nor scatters;
 - what is kept for the way back is memory that the next windows use again, few enough at a time to
-  stay in the processor's cache;
-- the first convolution and its pooling are computed once for all windows of a recording. A window
-  that is given zero mean and unit variance is the recording times a positive gain plus a shift,
-  and both can follow the convolution and the pooling.
+  stay in the processor's cache.
+
+What windows of one recording share is left alone. The first convolution could be computed once for
+all, since zero mean and unit variance can follow it and its pooling; but that is a twentieth of the
+work, and places of a pooling that are exactly equal, as recordings of few bits have them, would be
+decided otherwise than in a window alone.
 
 What is no network of Table 1, layer by layer and without hooks, goes through autograd as ever.
 """

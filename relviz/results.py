@@ -147,7 +147,10 @@ class Results:
         return found.sort_values(["path", "time"], ignore_index=True)
 
     def lazy(self, kind: str = "frames") -> Any:
-        """Return `frames` or `files` as a Dask DataFrame, which reads when it is computed."""
+        """Return `frames` or `files` as a Dask DataFrame, which reads when it is computed.
+
+        Frames of a recording whose worker was stopped before its row was written are among them.
+        """
         import dask.dataframe as dd
 
         if kind not in ("frames", "files"):
@@ -207,9 +210,10 @@ explain FOLDER --out has written.
             f"{printable(str(folder))} holds no dataset.json: give a folder that relviz explain "
             "FOLDER --out has written."
         ) from None
-    if settings.get("schema") != SCHEMA:
+    version = settings.get("schema") if isinstance(settings, dict) else None
+    if version != SCHEMA:
         raise ParameterError(
-            f"{printable(str(folder))} has version {settings.get('schema')} of the layout, and "
+            f"{printable(str(folder))} has version {printable(str(version))} of the layout, and "
             f"this relviz reads version {SCHEMA}: read it with the version that wrote it."
         )
     return Results(folder, settings)

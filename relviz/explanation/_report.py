@@ -175,16 +175,15 @@ class _Ready(RelevanceExplorer):
         if UNTRAINED in found.signals:
             networks["untrained"] = _standing_for(found, about.net)
         methods = dict.fromkeys([found.method, "gradient"])
-        self.ready = {
-            "0": "recording",
-            f"0/{about.name}/{found.method}/{found.hop_length}": RELEVANCE,
-            f"0/{about.name}/gradient/{found.hop_length}": GRADIENT,
-            f"0/untrained/{found.method}/{found.hop_length}": UNTRAINED,
+        kinds = {
+            RELEVANCE: (about.name, found.method),
+            GRADIENT: (about.name, "gradient"),
+            UNTRAINED: ("untrained", found.method),
         }
-        self.ready = {
-            key: name
-            for key, name in self.ready.items()
-            if name == "recording" or name in found.signals
+        self.ready = {"0": "recording"} | {
+            f"0/{net}/{method}/{found.hop_length}": name
+            for name, (net, method) in kinds.items()
+            if name in found.signals
         }
         super().__init__(
             [Recording(found.name, "this one", found.wave)],

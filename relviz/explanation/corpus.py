@@ -16,6 +16,7 @@ import sysconfig
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,6 +33,7 @@ from relviz.explanation.networks import Asked, asked
 from relviz.explanation.recording import (
     LONGEST,
     STEP,
+    agreement_of,
     effects_of,
     frames_of,
     posteriors_of,
@@ -205,7 +207,7 @@ def _settle(out: Path, about: Asked, job: _Job) -> None:
     }
     path = out / "dataset.json"
     if path.exists():
-        before = json.loads(path.read_text())
+        before = results.open(out).settings
         other = [key for key, value in settings.items() if before.get(key) != value]
         if other:
             raise ParameterError(
@@ -236,12 +238,12 @@ def _is_done(path: str, job: _Job) -> bool:
     import pyarrow.parquet as pq
 
     row = _place(job, "files", path)
-    if not row.exists():
+    if not row.exists() or not _place(job, "frames", path).exists():
         return False
     try:
         kept = pq.read_table(row, columns=["bytes", "modified"]).to_pylist()[0]
         stat = os.stat(os.path.join(job.folder, path))
-    except (OSError, ValueError, IndexError):
+    except (OSError, ValueError, LookupError):
         return False
     return (kept["bytes"], kept["modified"]) == (stat.st_size, stat.st_mtime_ns)
 
@@ -318,10 +320,12 @@ def _on_cluster(
             cluster: Any = scheduler or LocalCluster(
                 n_workers=min(tasks.workers(jobs), len(todo)),
                 threads_per_worker=1,
-                dashboard_address=":0" if _has_dashboard() else None,
+                dashboard_address=":0",  # any free port: another cluster may have the usual one
             )
             client = Client(cluster)
         except (OSError, TimeoutError) as error:
+            if scheduler is None:
+                raise
             raise ParameterError(
                 f"no Dask scheduler answers at {scheduler}: start one there (dask scheduler), or "
                 "leave --scheduler out."
@@ -340,7 +344,7 @@ def _on_cluster(
                 return client.submit(_explained, loaded, job, path, pure=False)
 
             named = {}
-            for _, path in zip(range(_AHEAD * workers), waiting, strict=False):
+            for path in islice(waiting, _AHEAD * workers):
                 named[ask(path)] = path
             arriving = as_completed(list(named))
             for future in arriving:
@@ -355,9 +359,9 @@ def _on_cluster(
                         "on with the rest."
                     ) from error
                 future.release()
-                for following in [*zip(range(1), waiting, strict=False)]:
-                    later = ask(following[1])
-                    named[later] = following[1]
+                if (following := next(waiting, None)) is not None:
+                    later = ask(following)
+                    named[later] = following
                     arriving.add(later)
         finally:
             client.close(timeout=5)
@@ -382,6 +386,8 @@ def _load(payload: bytes) -> Asked:
 
 def _explained(about: Asked, job: _Job, path: str) -> tuple[str, str | None]:
     """Write a recording's rows; return its path, and why it cannot be explained."""
+    import pandas as pd
+
     torch.set_num_threads(1)
     source = os.path.join(job.folder, path)
     try:
@@ -392,8 +398,10 @@ def _explained(about: Asked, job: _Job, path: str) -> tuple[str, str | None]:
         signal, frames, row = _analysed(about, job, wave)
     except OSError as error:
         return path, error.strerror or str(error)
-    except (RelvizError, ValueError, RuntimeError) as error:
+    except RelvizError as error:
         return path, str(error)
+    except Exception as error:  # one recording among thousands must not end the others' work
+        return path, f"{type(error).__name__}: {error}"
     row |= {
         "path": path,
         "seconds": len(wave) / about.sample_rate,
@@ -405,7 +413,7 @@ def _explained(about: Asked, job: _Job, path: str) -> tuple[str, str | None]:
         _write_signal(_place(job, "signals", path, ".flac"), signal, about.sample_rate)
     frames.insert(0, "path", path)
     _write(_place(job, "frames", path), frames, frames_schema())
-    _write(_place(job, "files", path), _row(row), recordings_schema())
+    _write(_place(job, "files", path), pd.DataFrame([row]), recordings_schema())
     return path, None
 
 
@@ -441,8 +449,6 @@ def _analysed(
         if begin == 0 and job.effects:
             effects = effects_of(about, None, heard[:end], "recording", parts[0], True)
     frames = pd.concat(parts, ignore_index=True)
-    voiced = frames["f0 recording"].notna()
-    near = np.abs(np.log2(frames["f0 relevance"] / frames["f0 recording"])) <= 1 / 12
     nats = {} if effects.empty else effects.set_index("cue")["nats"].to_dict()
     top = frames["class"].value_counts().sort_index().idxmax()
     row = {
@@ -450,7 +456,7 @@ def _analysed(
         "class": top,
         "share": (frames["class"] == top).mean(),
         "confidence": frames["confidence"].mean(),
-        "f0_agreement": near[voiced].mean() if voiced.any() else np.nan,
+        "f0_agreement": agreement_of(frames, [RELEVANCE]).loc[RELEVANCE, "f0"],
         **{
             f"band_{low}_{high}": value
             for (low, high), value in zip(BANDS, energy / max(energy.sum(), 1e-300), strict=True)
@@ -477,12 +483,6 @@ def _energies(signal: NDArray, rate: int) -> NDArray[np.float64]:
     return np.array(
         [power[(low <= frequencies) & (frequencies < high)].sum() for low, high in BANDS]
     )
-
-
-def _row(row: Mapping[str, Any]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame([row])
 
 
 def _write(path: Path, rows: pd.DataFrame, schema: Any) -> None:

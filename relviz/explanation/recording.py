@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from relviz import _engine, acoustics, audio
 from relviz._errors import ParameterError
+from relviz._text import printable
 from relviz.attributions import Attribution, Method
 from relviz.explanation._names import GRADIENT, RELEVANCE, UNTRAINED
 from relviz.explanation.networks import Asked, asked
@@ -67,8 +69,9 @@ class Explanation:
         A row a signal: ``f0``, the share of voiced frames in which its F0 is within a semitone of
         the recording's, and ``f1`` to ``f3``, the shares within 15 %.
     effects : DataFrame
-        As of `relviz.studies.cues.table`: what one changed cue does to this decision; empty where
-        the network does not hear at 16 kHz or no voiced frame was found.
+        What one changed cue does to this decision, in the mean over its sizes: ``network``,
+        ``cue``, ``nats``, ``changed`` and ``noise nats``, as of `relviz.studies.cues.effects`;
+        empty where the network does not hear at 16 kHz, or too few frames are voiced.
 
     Examples
     --------
@@ -234,7 +237,7 @@ def explain(
         times,
         posteriors,
         frames,
-        _agreement(frames, signals),
+        agreement_of(frames, signals),
         effects_of(about, untrained, wave, called, frames, effects),
     )
 
@@ -251,7 +254,7 @@ def _samples(
 def _stretch(
     wave: NDArray[np.float32], about: Asked, name: str, start: float, seconds: float | None
 ) -> NDArray[np.float32]:
-    rate, lasts = about.sample_rate, len(wave) / about.sample_rate
+    rate, lasts, name = about.sample_rate, len(wave) / about.sample_rate, printable(name)
     if not 0 <= start < lasts:
         raise ParameterError(
             f"{name} lasts {lasts:.1f} s: a stretch of it cannot start at {start:g} s."
@@ -272,7 +275,7 @@ def _signal(net: Any, wave: NDArray, method: Any, progress: bool | None, **given
 
 
 def posteriors_of(about: Asked, wave: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Posteriors of windows centred every 10 ms; of a network with frames, its middle frame's."""
+    """Return posteriors of windows centred every 10 ms."""
     step = round(STEP * about.sample_rate)
     centres = np.arange(step // 2, len(wave), step)
     rows = []
@@ -283,17 +286,20 @@ def posteriors_of(about: Asked, wave: NDArray) -> tuple[NDArray[np.float64], NDA
         window=about.window,
         normalise=about.normalise,
     ):
-        scores = _engine.call(about.net, windows)
-        if not isinstance(scores, torch.Tensor) or scores.ndim not in (2, 3):
-            kind = getattr(scores, "shape", type(scores).__name__)
-            raise ParameterError(
-                f"{about.name} returns {kind} for {len(windows)} windows: wrap it, so that it "
-                "returns scores, (batch, classes) or (batch, frames, classes)."
-            )
-        if scores.ndim == 3:
-            scores = scores[:, scores.shape[1] // 2]
-        rows.append(scores.double().softmax(-1).cpu().numpy())
+        rows.append(_scores(about.net, windows).double().softmax(-1).cpu().numpy())
     return centres / about.sample_rate, np.concatenate(rows)
+
+
+def _scores(net: Callable[..., Any], windows: torch.Tensor) -> torch.Tensor:
+    """(batch, classes) of windows; of a network that decides frame by frame, its middle frame."""
+    scores = _engine.call(net, windows)
+    if not isinstance(scores, torch.Tensor) or scores.ndim not in (2, 3):
+        kind = getattr(scores, "shape", type(scores).__name__)
+        raise ParameterError(
+            f"the network returns {kind} for {len(windows)} windows: wrap it, so that it returns "
+            "scores, (batch, classes) or (batch, frames, classes)."
+        )
+    return scores if scores.ndim == 2 else scores[:, scores.shape[1] // 2]
 
 
 def frames_of(
@@ -303,6 +309,7 @@ def frames_of(
     times: NDArray,
     posteriors: NDArray,
 ) -> pd.DataFrame:
+    """Return a row a time: the decision, and F0 and formants of the recording and the signals."""
     import pandas as pd
 
     top = posteriors.argmax(axis=1)
@@ -341,7 +348,8 @@ def _formants(signal: NDArray, rate: int, times: NDArray) -> NDArray[np.float64]
     return np.stack([acoustics.frame_formants(each, rate, count=3) for each in windows])
 
 
-def _agreement(frames: pd.DataFrame, signals: Mapping[str, NDArray]) -> pd.DataFrame:
+def agreement_of(frames: pd.DataFrame, signals: Iterable[str]) -> pd.DataFrame:
+    """Return, of each signal, the share of voiced frames with the recording's F0 and formants."""
     import pandas as pd
 
     voiced = frames["f0 recording"].notna()
@@ -359,6 +367,7 @@ def _agreement(frames: pd.DataFrame, signals: Mapping[str, NDArray]) -> pd.DataF
 def effects_of(
     about: Asked, untrained: Any, wave: NDArray, name: str, frames: pd.DataFrame, wanted: bool
 ) -> pd.DataFrame:
+    """Return what one changed cue does to the decision; empty where that cannot be asked."""
     import pandas as pd
 
     from relviz.studies import cues
@@ -374,20 +383,17 @@ def effects_of(
         for each in cues.CHANGES
         if each.cue.startswith("noise") or each.size in sizes.get(each.cue, ())
     ]
-    networks = {about.name: about.net}
+    networks = {about.name: partial(_scores, about.net)}
     if untrained is not None:
-        networks[UNTRAINED] = untrained
-    try:
-        found = cues.effects(
-            networks,
-            [recording],
-            [*changes, *cues.CONTROLS],
-            window=about.window,
-            normalise=about.normalise,
-            jobs=1,
-        )
-    except ParameterError:  # a network of frames, or one that mixes windows
-        return pd.DataFrame()
+        networks[UNTRAINED] = partial(_scores, untrained)
+    found = cues.effects(
+        networks,
+        [recording],
+        [*changes, *cues.CONTROLS],
+        window=about.window,
+        normalise=about.normalise,
+        jobs=1,
+    )
     order = list(dict.fromkeys(found["cue"]))
     means = found.groupby(["network", "cue"], sort=False)[["nats", "changed", "noise nats"]].mean()
     return means.reset_index().sort_values(

@@ -1,5 +1,6 @@
 """A folder to a dataset, on real Dask clusters, whoever is killed on the way."""
 
+import itertools
 import json
 import os
 import re
@@ -73,6 +74,24 @@ def test_failures_have_their_reason(right):
     assert "cannot be read as audio" in failed["reason"][0]
 
 
+def test_one_that_breaks_the_analysis_does_not_end_the_others(folder, tmp_path, monkeypatch):
+    from relviz.explanation import corpus
+
+    analysed = corpus._analysed
+
+    turns = itertools.count()
+
+    def broken(about, job, wave):
+        if next(turns) == 2:
+            raise KeyError("f9")
+        return analysed(about, job, wave)
+
+    monkeypatch.setattr(corpus, "_analysed", broken)
+    done = explain_folder(folder, tmp_path, effects=False, jobs=1)
+    assert (done.explained, done.failed) == (COUNT - 1, 2)
+    assert "KeyError: 'f9'" in list(relviz.results.open(tmp_path).failures()["reason"])
+
+
 def test_the_layout_is_plain_parquet_with_its_version(right):
     import pyarrow.dataset as ds
 
@@ -122,6 +141,10 @@ def test_refusals(tmp_path, folder):
         explain_folder(folder, tmp_path / "other", scheduler="tcp://127.0.0.1:9")
     with pytest.raises(ParameterError, match=r"holds no dataset\.json"):
         relviz.results.open(tmp_path)
+    for text in ("no json", "[]"):
+        (tmp_path / "dataset.json").write_text(text)
+        with pytest.raises(ParameterError, match=r"holds no dataset\.json|version None of the"):
+            explain_folder(folder, tmp_path)
     (tmp_path / "dataset.json").write_text(json.dumps({"schema": 99}))
     with pytest.raises(ParameterError, match="version 99 of the layout"):
         relviz.results.open(tmp_path)

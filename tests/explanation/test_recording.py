@@ -115,6 +115,30 @@ def test_a_network_of_8_khz_and_frames(wave):
     assert "Cues were not changed" in said.html()
 
 
+def test_a_network_of_frames_is_asked_for_its_middle_one(wave):
+    class Frames(torch.nn.Module):
+        sample_rate, window = 16000, 1600
+
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.conv = torch.nn.Conv1d(1, 3, 80, 40)
+
+        def forward(self, x):
+            return torch.relu(self.conv(x[:, None])).transpose(1, 2)
+
+    net = Frames()
+    said = explain(wave, net)
+    middle = explain(wave, asked(lambda x: net(x)[:, 19], window=1600), method="gradient")
+    assert np.array_equal(said.posteriors, middle.posteriors)
+    one, other = (
+        each.effects[each.effects["network"] != "untrained network"].set_index("cue")["nats"]
+        for each in (said, middle)
+    )
+    assert np.allclose(one, other)
+    assert one["F1"] > 0
+
+
 def test_refusals(tmp_path, wave):
     long = np.tile(wave, 70)
     with pytest.raises(ParameterError, match="lasts 70 s, and a report holds 60: choose a"):

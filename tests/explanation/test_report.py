@@ -1,6 +1,7 @@
 """The page of an explanation: alone in the world, inert, and the same in a browser."""
 
 import base64
+import json
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from bs4 import BeautifulSoup
 
 from relviz import corpora
 from relviz.cli import main
-from relviz.explanation import asked, explain
+from relviz.explanation import _report, asked, explain
 from relviz.explanation._report import index, page
 from tests.book.toc import ROOT
 from tools import browser
@@ -68,6 +69,18 @@ def test_controls_stand_beside_the_result(soup):
 def test_ten_seconds_take_three_megabytes_at_most(wave):
     said = explain(np.tile(wave, 10), "phones", sample_rate=16000, effects=False)
     assert len(said.html().encode()) < 3e6
+
+
+def test_the_gradient_alone_has_its_signal_on_the_page(wave):
+    said = explain(wave, "phones", sample_rate=16000, method="gradient", effects=False)
+    sounds = json.loads(BeautifulSoup(said.html(), "html.parser").find(id="sounds").text)
+    assert [key for key, _ in sounds] == ["0", "0/phones/gradient/97", "0/untrained/gradient/97"]
+    explorer = _report._Ready(said)
+    for key, name in explorer.ready.items():
+        if name != "recording":
+            _, net, method, hop = key.split("/")
+            found = explorer._relevance(said.wave, net, method, int(hop))
+            assert np.array_equal(found, said.signals[name])
 
 
 def test_hostile_names_stay_text(wave):
@@ -133,7 +146,6 @@ def test_in_a_browser_it_draws_and_switches(opened):
 
 def test_what_is_heard_is_the_signal(found, soup):
     """The packed sounds, unpacked here: 16 bits of the recording, 8 of a relevance signal."""
-    import json
     import zlib
 
     raw = zlib.decompress(base64.b64decode(soup.find(id="data").text))
