@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import sys
 import sysconfig
@@ -300,12 +301,18 @@ def _on_cluster(
     jobs: int,
     say: Callable[[str], object],
 ) -> Iterator[tuple[str, str | None]]:
-    import asyncio
-
     import dask
-    from dask.distributed import Client, KilledWorker, LocalCluster, as_completed
+    from dask.distributed import (
+        CancelledError,
+        Client,
+        KilledWorker,
+        LocalCluster,
+        as_completed,
+    )
     from distributed.comm.core import CommClosedError
 
+    gone = (CancelledError, CommClosedError, TimeoutError)
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # one sentence will do
     one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     # a thread would not set what is read when a library loads; and a worker's death is no failure
     # of the recording that it had until it has happened as often
@@ -353,7 +360,7 @@ def _on_cluster(
                     yield future.result()
                 except KilledWorker:
                     yield path, "the worker died each time it was tried: too little memory?"
-                except (asyncio.CancelledError, CommClosedError, TimeoutError) as error:
+                except gone as error:
                     raise ParameterError(
                         "the scheduler went away: what is done is kept, and the same command goes "
                         "on with the rest."
