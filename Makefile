@@ -118,6 +118,10 @@ pages: book ## build the book and test its pages
 notebooks: $(INSTALLED) ## execute the committed notebooks in place, keeping text outputs only
 	$(BIN)/python tools/notebooks.py $(NOTEBOOKS)
 
+.PHONY: rendered
+rendered: book ## write the notebooks that Binder and Colab open into notebooks/
+	$(BIN)/python tools/rendered.py
+
 .PHONY: screenshots
 screenshots: book ## pictures of every page, wide and narrow, in _build/screenshots
 	$(BIN)/python tools/screenshots.py _build/screenshots

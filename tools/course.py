@@ -9,7 +9,6 @@ are computed here. What students may see is copied to _build/html/teaching, besi
 
 from __future__ import annotations
 
-import ast
 import base64
 import html
 import json
@@ -32,6 +31,8 @@ from jupyter_cache import get_cache
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from PIL import Image
+
+from tools.executed import CACHE, glued
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "book" / "teaching"
@@ -63,24 +64,13 @@ def executed(number: str) -> nbformat.NotebookNode:
 
 @cache
 def _executed(path: Path) -> nbformat.NotebookNode:
-    return get_cache(str(BUILD / ".jupyter_cache")).merge_match_into_file(str(path))[1]
+    return get_cache(CACHE).merge_match_into_file(str(path))[1]
 
 
 @cache
 def numbers(number: str) -> dict[str, Any]:
     """Return the values that a chapter has set into its text, by name."""
-    found = {}
-    for cell in executed(number).cells:
-        for output in cell.get("outputs", ()):
-            record = output.get("metadata", {}).get("scrapbook")
-            if record:
-                text = output["data"][record["mime_prefix"] + "text/plain"]
-                text = re.sub(r"^np\.\w+\((.*)\)$", r"\1", text)
-                try:
-                    found[record["name"]] = ast.literal_eval(text)
-                except (SyntaxError, ValueError):
-                    found[record["name"]] = text
-    return found
+    return glued(executed(number))
 
 
 @cache
