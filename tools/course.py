@@ -1,4 +1,4 @@
-"""Build the teaching kit into _build/course: slides, handouts, quizzes, assignments, reports.
+"""Build the teaching kit into _build/course: slides, handouts, quizzes, assignments, data, reports.
 
     python tools/course.py
 
@@ -18,6 +18,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -472,6 +473,20 @@ def report(name: str, measured: dict[str, Any]) -> str:
     return page(title, f"<main>{MARKDOWN.render(text)}</main>")
 
 
+# --- data ----------------------------------------------------------------------------------------
+
+
+def data(file: Path) -> str:
+    """Write the data set of synthetic vowels as an archive; return what to call it."""
+    from relviz.corpora import lesson
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        top = lesson.write(Path(folder) / file.stem)
+        shutil.make_archive(str(file.with_suffix("")), "zip", folder, file.stem)
+        return f"{(top / 'README.md').read_text().splitlines()[0].lstrip('# ')}, {lesson.LICENCE}"
+
+
 # --- all of it -----------------------------------------------------------------------------------
 
 
@@ -524,6 +539,8 @@ def main() -> None:
     for number, shown in yaml.safe_load((SOURCES / "handouts.yml").read_text()).items():
         title = f"Chapter {int(number)}"
         print_pdf(add("Handouts", title, f"handouts/{number}.html", handout(number, shown)))
+    title = data(OUT / "data" / "vowels.zip")
+    made["Data to share"] = [(title, "data/vowels.zip")]
     measured = runpy.run_path(str(SOURCES / "reports" / "measure.py"))["measure"]()
     for name in REPORTS:
         title = (SOURCES / "reports" / f"{name}.md").read_text().splitlines()[0].lstrip("# ")
