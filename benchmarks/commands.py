@@ -39,9 +39,9 @@ def commands(small: bool) -> Iterator[Row]:
             str(file.with_suffix(".html")),
         ]
         short = {what: partial(_call, command) for what, command in COMMANDS.items()}
-        times = rounds(short, 10, most=1 if small else 10)
+        times = rounds(short, 6, most=1 if small else 10)
         report = {"relviz explain FILE": partial(_call, explain)}
-        times |= rounds(report, 8, least=2, most=1 if small else 3)
+        times |= rounds(report, 0, least=2, most=1 if small else 2)
     base = np.median(times["import torch"])
     for what, spent in times.items():
         yield Row(

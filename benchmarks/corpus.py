@@ -46,8 +46,8 @@ def write(folder: Path, seconds: list[float]) -> Path:
 
 def folder(small: bool) -> Iterator[Row]:
     """Time `explain_folder` with one worker and with two, in turns."""
-    count, seconds = (4, 0.6) if small else (6, 12.0)
-    turns, budget = (1, 0.0) if small else (5, 35.0)
+    count, seconds = (4, 0.6) if small else (6, 8.0)
+    turns, budget = (1, 0.0) if small else (5, 25.0)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)

@@ -18,11 +18,12 @@ from tools import browser
 FRAME = 1000 / 60
 """ms between two frames of a screen."""
 
-READY = "return document.querySelectorAll('.relviz select').length >= arguments[0]"
 CONTROLS = """
-return [...document.querySelectorAll(
-  '.relviz :is(select, input[type=range], input[type=number])')].map((c) =>
-  [c, c.closest('.relviz').ariaLabel, c.labels[0].textContent]);
+document.querySelector('script[type="application/vnd.jupyter.widget-view+json"]')
+  ?.parentElement.scrollIntoView();
+return [...document.querySelectorAll('.relviz')].filter((r) => r.ariaLabel === arguments[0])
+  .flatMap((r) => [...r.querySelectorAll('select, input[type=range], input[type=number]')])
+  .map((c) => [c, c.labels[0].textContent.trim()]);
 """
 MEASURE = """
 const [control, turns, done] = arguments;
@@ -60,7 +61,7 @@ def explorers(small: bool) -> Iterator[Row]:
         with browser.serve(HTML) as address:
             for name in every:
                 page = next(page for page, names in EXPLORERS.items() if name in names)
-                yield answers(chrome, f"{address}/{page}.html", name, 2 if small else 12)
+                yield answers(chrome, f"{address}/{page}.html", name, 2 if small else 8)
     finally:
         chrome.quit()
 
@@ -69,16 +70,11 @@ def answers(chrome: webdriver.Chrome, address: str, explorer: str, turns: int) -
     """Time the controls of one explorer on a page."""
     browser.resize(chrome, 1280)
     chrome.get(address)
-    chrome.execute_script(
-        "document.querySelector('script[type=\"application/vnd.jupyter.widget-view+json\"]')"
-        "?.parentElement.scrollIntoView()"
-    )
-    WebDriverWait(chrome, 60).until(lambda c: c.execute_script(READY, 1))
+    # it comes when it is near, and draws itself
+    controls = WebDriverWait(chrome, 90, 0.5).until(lambda c: c.execute_script(CONTROLS, explorer))
     times: list[float] = []
     slowest, worst = 0.0, ""
-    for control, name, label in chrome.execute_script(CONTROLS):
-        if name != explorer:
-            continue
+    for control, label in controls:
         found = chrome.execute_async_script(MEASURE, control, turns)
         times += found
         if np.median(found) > slowest:
@@ -91,5 +87,5 @@ def answers(chrome: webdriver.Chrome, address: str, explorer: str, turns: int) -
         value=middle(times),
         unit="ms",
         rounds=turns,
-        note=f"slowest control: {worst.strip()}, {slowest:.0f} ms",
+        note=f"slowest control: {worst}, {slowest:.0f} ms",
     )
