@@ -41,7 +41,7 @@ def commands(small: bool) -> Iterator[Row]:
         short = {what: partial(_call, command) for what, command in COMMANDS.items()}
         times = rounds(short, 6, most=1 if small else 10)
         report = {"relviz explain FILE": partial(_call, explain)}
-        times |= rounds(report, 0, least=2, most=1 if small else 2)
+        times |= rounds(report, 8, most=1 if small else 2)
     base = np.median(times["import torch"])
     for what, spent in times.items():
         yield Row(

@@ -68,13 +68,15 @@ def rounds(
     """Return how long each call took, in s; they take turns, so that a drift moves all of them.
 
     The first round warms up and does not count, unless one round is all that is asked for. Another
-    begins while there are fewer than `least`, or while `seconds` have not passed.
+    begins while `seconds` have not passed, and up to five times as long while there are fewer than
+    `least`: a busy machine must come to an end, too.
     """
     times: dict[str, list[float]] = {name: [] for name in work}
     warm = 0 if most == 1 else 1
     begun = time.perf_counter()
     for turn in range(most + warm):
-        if turn >= least + warm and time.perf_counter() - begun > seconds:
+        patience = seconds if turn >= least + warm else 5 * seconds
+        if turn > warm and time.perf_counter() - begun > patience:
             break
         for name, call in work.items():
             start = time.perf_counter()

@@ -1,5 +1,6 @@
 """The measurements of speed run, and what they compare is equal. How fast it is, no test asks."""
 
+import itertools
 import subprocess
 import sys
 
@@ -61,11 +62,22 @@ def test_shares_of_the_profile_add_up(small):
 def test_calls_take_turns_and_the_first_round_does_not_count():
     order = []
     work = {name: lambda name=name: order.append(name) for name in "ab"}
-    times = timing.rounds(work, 0, least=2)
+    times = timing.rounds(work, 60, most=2)
     assert order == list("ababab")
     assert {name: len(spent) for name, spent in times.items()} == {"a": 2, "b": 2}
-    assert len(timing.rounds(work, 60, most=4)["a"]) == 4
     assert len(timing.rounds(work, 60, most=1)["a"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "least", "count"),
+    [(1000, 1, 40), (4, 1, 1), (4, 5, 5), (1, 5, 2)],
+    ids=["as many as fit", "no more", "the least", "a busy machine"],
+)
+def test_rounds_end_in_time(monkeypatch, seconds, least, count):
+    """By a clock that a call takes a second of, and each look at it another."""
+    monkeypatch.setattr(timing.time, "perf_counter", itertools.count(1).__next__)
+    times = timing.rounds({"a": lambda: None}, seconds, least=least)
+    assert times == {"a": [1] * count}
 
 
 def test_ratios_are_of_the_same_round():
