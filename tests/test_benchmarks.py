@@ -70,7 +70,7 @@ def test_calls_take_turns_and_the_first_round_does_not_count():
 
 @pytest.mark.parametrize(
     ("seconds", "least", "count"),
-    [(1000, 1, 40), (4, 1, 1), (4, 5, 5), (1, 5, 2)],
+    [(1000, 1, 40), (3, 1, 1), (4, 5, 5), (1, 5, 2)],
     ids=["as many as fit", "no more", "the least", "a busy machine"],
 )
 def test_rounds_end_in_time(monkeypatch, seconds, least, count):
