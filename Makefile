@@ -81,6 +81,12 @@ test: lint ## lint, types, tests, notebooks, the book and its pages
 	$(MAKE) --no-print-directory nbval
 	$(MAKE) --no-print-directory pages
 
+# What a shell allows to one thread would hold for the commands that are measured, too.
+.PHONY: bench
+bench: $(INSTALLED) ## measure speed beside peers, within 5 minutes, for the book's page on it
+	env -u OMP_NUM_THREADS $(BIN)/python -m benchmarks --out book/appendix/speed/measured.csv
+	$(BIN)/python tools/notebooks.py book/appendix/speed.ipynb
+
 .PHONY: javascript
 javascript: $(INSTALLED) ## form, types and length of the scripts, and their tests without a browser
 	$(BIN)/python tools/javascript.py

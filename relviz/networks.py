@@ -240,7 +240,7 @@ class ChannelsLast(nn.Conv1d):
 
     The first layer of a raw-waveform network is a product of frames and kernels (figure 1 of the
     paper), and is computed as one. No padding, dilation or groups; everything else is as in
-    `torch.nn.Conv1d`. Measured by benchmarks/relevance.py.
+    `torch.nn.Conv1d`. Measured by benchmarks/training.py.
 
     Parameters
     ----------
