@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+
 ROOT = Path(__file__).resolve().parent.parent
 GLOSSARY = ROOT / "book" / "appendix" / "glossary.md"
 SCORER = ROOT / "book" / "assets" / "scorer.js"
@@ -48,15 +50,31 @@ def places() -> dict[str, tuple[str, str]]:
     return found
 
 
-def write(app: Any) -> None:
-    """Write the scorer, and tell Sphinx of it."""
-    table = json.dumps(places(), ensure_ascii=False)
+def anchors(doctree: nodes.document) -> dict[str, str]:
+    """Return what each labelled section of a page is called in HTML: the search quotes it."""
+    return {
+        label: section["ids"][0]
+        for section in doctree.findall(nodes.section)
+        for label in section["ids"]
+    }
+
+
+def write(app: Any, env: Any) -> None:
+    """Write the scorer, when all pages have been read."""
+    of = {page: anchors(env.get_doctree(page)) for page, _ in set(places().values())}
+    found = {term: [page, of[page].get(label, "")] for term, (page, label) in places().items()}
+    table = json.dumps(found, ensure_ascii=False)
     MADE.parent.mkdir(exist_ok=True)
     MADE.write_text(f"const INTRODUCED = {table};\n{SCORER.read_text('utf-8')}", "utf-8")
+
+
+def tell(app: Any, _config: Any) -> None:
+    """Tell Sphinx of the scorer."""
     app.config.html_search_scorer = str(MADE)
 
 
 def setup(app: Any) -> dict[str, bool]:
     """Sphinx calls this."""
-    app.connect("config-inited", lambda app, _: write(app))
+    app.connect("config-inited", tell)
+    app.connect("env-updated", write)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,6 +4,8 @@ import re
 
 import nbformat
 import pytest
+from docutils import nodes
+from docutils.utils import new_document
 
 from tests.book.toc import ROOT, pages
 from tools import terms
@@ -94,3 +96,10 @@ def test_places_know_abbreviations():
     assert found["f0"] == found["fundamental frequency"]
     assert found["per"] == found["phone error rate"]
     assert found["run"] == ("book/appendix/models", "")
+
+
+def test_the_search_is_led_to_the_section_that_it_can_quote():
+    section = nodes.section(ids=["what-it-is", "sec-04-window"])
+    document = new_document("page")
+    document += section
+    assert terms.anchors(document)["sec-04-window"] == "what-it-is"
