@@ -92,7 +92,7 @@ javascript: $(INSTALLED) ## form, types and length of the scripts, and their tes
 	$(BIN)/python tools/javascript.py
 
 # The built pages have tests of their own, which need the book: see the target pages.
-PAGES := $(addprefix tests/book/test_,pages.py sounds.py browser.py explorers.py live.py knob.py front.py weight.py)
+PAGES := $(addprefix tests/book/test_,pages.py sounds.py browser.py explorers.py live.py knob.py front.py weight.py print.py)
 WITHOUT_PAGES := $(addprefix --ignore=,$(PAGES))
 FAST := not slow and not realdata
 

@@ -153,18 +153,18 @@ def plain(text: str) -> str:
     return re.sub(r"\[([^\]]+)\]\((?!http)[^)]*\.(?:ipynb|md)[^)]*\)", r"\1", text)
 
 
-def macros() -> dict[str, Any]:
-    """Return the book's TeX macros."""
+def formulas() -> dict[str, Any]:
+    """Return how MathJax is set up in the book: its parts, and the TeX macros."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
-    return config["sphinx"]["config"]["mathjax3_config"]["tex"]["macros"]
+    return config["sphinx"]["config"]["mathjax3_config"]
 
 
 def page(title: str, body: str, *, kind: str = "page", scripts: str = "") -> str:
     """Return a whole page."""
-    tex = json.dumps({"tex": {"macros": macros()}, "options": {"enableMenu": False}})
+    tex = json.dumps(formulas())
     maths = (
         f"<script>window.MathJax = {tex};</script>\n"
-        '<script defer src="../vendor/mathjax/tex-mml-chtml.js"></script>\n'
+        '<script defer src="../vendor/mathjax/startup.js"></script>\n'
         if r"\(" in body or r"\[" in body
         else ""
     )
