@@ -81,7 +81,7 @@ def explain(
         Worker processes on this machine.
     """
     from relviz.attributions import find
-    from relviz.explanation import asked, explain_folder
+    from relviz.explanation import asked
 
     named = cast("Any", method)
     find(named)  # refuses a name that is none
@@ -94,6 +94,8 @@ def explain(
             )
         if out is None:
             raise ParameterError("a folder becomes a dataset: say where it goes with --out DIR.")
+        from relviz.explanation import explain_folder
+
         done = explain_folder(
             folders[0],
             out,

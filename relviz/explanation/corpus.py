@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from relviz import __version__, audio, files, results, tasks
 from relviz._errors import ParameterError, RelvizError
+from relviz._extras import require
 from relviz._text import printable
 from relviz.attributions import Method
 from relviz.explanation._names import RELEVANCE
@@ -42,6 +43,8 @@ from relviz.explanation.recording import (
 from relviz.results import BANDS, CUES, SCHEMA, frames_schema, recordings_schema
 from relviz.signals import relevance_blocks
 from relviz.spectral import spectral_relevance
+
+require("cloudpickle", "dask", "distributed", "pyarrow")
 
 if TYPE_CHECKING:
     import pandas as pd
