@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from relviz import _engine, acoustics, audio
-from relviz._errors import ParameterError
+from relviz._errors import MissingExtraError, ParameterError
 from relviz._text import printable
 from relviz.attributions import Attribution, Method
 from relviz.explanation._names import GRADIENT, RELEVANCE, UNTRAINED
@@ -141,9 +141,11 @@ class Explanation:
 
         return page(self)
 
-    def _repr_html_(self) -> str:
-        from relviz.explanation._report import framed
-
+    def _repr_html_(self) -> str | None:
+        try:
+            from relviz.explanation._report import framed
+        except MissingExtraError:  # a notebook shows what `print` does
+            return None
         return framed(self)
 
 
