@@ -11,10 +11,10 @@ signal and cancels the images. Hence the default hop of 97 samples, a prime.
 
 from __future__ import annotations
 
+import numbers
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sized
-from itertools import islice
+from collections.abc import Callable, Iterator
 from math import gcd
 from typing import Any, Literal, TypeVar, cast, get_args
 
@@ -23,7 +23,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from relviz import audio
+from relviz import _engine, audio, tasks
 from relviz._errors import ParameterError
 from relviz.attributions import Attribution, Method, relevance
 from relviz.backprop import Target
@@ -33,6 +33,8 @@ __all__ = [
     "Scale",
     "batches",
     "check_rate",
+    "forecast",
+    "network_rate",
     "normalisation",
     "relevance_blocks",
     "relevance_signal",
@@ -48,8 +50,14 @@ Item = TypeVar("Item")
 _STRETCH = 480_000
 """Samples of a recording that are looked at or handed on at a time: half a minute."""
 
-_LONG = 10.0
+LONG = 10.0
 """Seconds that nobody should wait without being told."""
+
+_FEW = 8
+"""Windows that are asked for without asking first how long they take."""
+
+_SURE = 0.5
+"""Seconds that a trial lasts from which the time of all windows is told."""
 
 Scale = Literal["rms", "none"]
 """What becomes of the relevance of each window."""
@@ -97,11 +105,13 @@ def relevance_signal(
         score is steeper; "none" leaves the gradients as they are.
     centres : tuple of int, optional
         (first, last), both in samples and included: only windows centred there are used, from
-        `first` on; None covers the utterance. A single window is `centres=(c, c)`.
+        `first` on; None covers the utterance. A single window is `centres=(c, c)`. Who says where
+        windows lie may give a word that is shorter than one: it then stands between zeros.
     batch_size : int
         Windows at a time.
     progress : bool, optional
-        Show a bar; None shows one where the first windows say that all will take over ten seconds.
+        Show a bar; None shows one where a few windows of noise, tried first, say that all will take
+        over ten seconds. The bar says at its start how long, as `forecast` finds it.
 
     Returns
     -------
@@ -115,7 +125,7 @@ def relevance_signal(
         For parameters that cannot be right, a rate that is not the network's, and for relevance
         that is NaN or infinite.
     AudioError
-        For a wave that is silent, not finite or shorter than a window.
+        For a wave that is silent, not finite, or shorter than a window without `centres`.
 
     Warns
     -----
@@ -138,14 +148,11 @@ def relevance_signal(
     >>> relviz.relevance_signal(relviz.load("phones"), wave, hop_length=997).shape
     (8000,)
     """
-    samples = audio.check(wave, minimum=_window(net, window))
-    _check_options(net, samples, hop_length, sample_rate, target, scale, centres, batch_size)
-    found = np.zeros(len(samples))
-    heard = _checked(samples, 1, normalisation(net, normalise))
-    for begin, block in _blocks(
+    blocks = _begun(
         net,
-        heard,
+        wave,
         hop_length,
+        sample_rate,
         target,
         method,
         window,
@@ -154,9 +161,8 @@ def relevance_signal(
         centres,
         batch_size,
         progress,
-    ):
-        found[begin : begin + len(block)] = block
-    return found
+    )
+    return np.concatenate([block for _, block in blocks])
 
 
 def relevance_blocks(
@@ -212,13 +218,11 @@ def relevance_blocks(
     >>> sum(len(block) for _, block in blocks)
     8000
     """
-    how = normalisation(net, normalise)
-    heard = _checked(wave, _window(net, window), how)
-    _check_options(net, heard, hop_length, sample_rate, target, scale, centres, batch_size)
-    return _blocks(
+    return _begun(
         net,
-        heard,
+        wave,
         hop_length,
+        sample_rate,
         target,
         method,
         window,
@@ -230,17 +234,23 @@ def relevance_blocks(
     )
 
 
-def _check_options(
-    net: object,
-    heard: Sized,
+def _begun(
+    net: Callable[[Tensor], Any],
+    wave: ArrayLike,
     hop_length: int,
     sample_rate: float | None,
     target: Target,
-    scale: str,
+    method: Method | Attribution,
+    window: int | None,
+    normalise: Normalise | None,
+    scale: Scale,
     centres: tuple[int, int] | None,
     batch_size: int,
-) -> None:
-    """Refuse what cannot be right, and warn of aliasing where the user calls."""
+    progress: bool | None,
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Refuse what cannot be right, warn of aliasing where the user calls, and begin."""
+    length, how = _window(net, window), normalisation(net, normalise)
+    heard = _checked(wave, length if centres is None else 1, how)
     if sample_rate is not None:
         check_rate(net, sample_rate)
     if not isinstance(hop_length, (int, np.integer)) or hop_length < 1:
@@ -261,29 +271,19 @@ def _check_options(
         )
     if first + hop_length <= last:
         _warn_aliasing(net, int(hop_length))
-
-
-def _blocks(
-    net: Callable[[Tensor], Any],
-    heard: _Heard,
-    hop_length: int,
-    target: Target,
-    method: Method | Attribution,
-    window: int | None,
-    normalise: Normalise | None,
-    scale: Scale,
-    centres: tuple[int, int] | None,
-    batch_size: int,
-    progress: bool | None,
-) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    length = _window(net, window)
-    first, last = centres if centres is not None else (0, len(heard) - 1)
     starts = np.arange(first, last + 1, hop_length) - length // 2
-    rows = _rows(
-        net, heard, starts, length, target, method, normalisation(net, normalise), batch_size
-    )
-    shown = _bar(rows, lambda each: len(each[1]), len(starts), progress)
-    return _averaged(shown, starts, length, len(heard), scale)
+
+    def relevances() -> Iterator[tuple[slice, Tensor]]:
+        for some in _engine.parts(len(starts), batch_size):
+            windows = _windows(net, heard, starts[some], length, how)
+            yield some, relevance(net, windows, target, method)
+
+    seconds = None
+    if progress is not False and len(starts) > _FEW:
+        count = len(starts)
+        seconds = forecast(net, count, target, method, window=length, batch_size=batch_size)
+    rows = _bar(relevances(), lambda each: len(each[1]), len(starts), progress, seconds)
+    return _averaged(rows, starts, length, len(heard), scale)
 
 
 class _Heard:
@@ -322,22 +322,6 @@ def _checked(wave: ArrayLike, length: int, how: Normalise) -> _Heard:
     for some in stretches:
         squares += np.square(array[some].astype(np.float64) - mean).sum()
     return _Heard(array, mean, np.sqrt(squares / len(array)))
-
-
-def _rows(
-    net: Callable[[Tensor], Any],
-    heard: _Heard,
-    starts: NDArray[np.int64],
-    length: int,
-    target: Target,
-    method: Method | Attribution,
-    how: Normalise,
-    batch_size: int,
-) -> Iterator[tuple[slice, Tensor]]:
-    """Relevance of all windows, in order: which of the starts, (some, window)."""
-    for some in _some(len(starts), batch_size):
-        windows = _windows(net, heard, starts[some], length, how)
-        yield some, relevance(net, windows, target, method)
 
 
 def _averaged(
@@ -432,9 +416,57 @@ def batches(
     length, how = _window(net, window), normalisation(net, normalise)
     _check_batch(batch_size)
     heard = _checked(wave, 1, how) if how == "utterance" else _Heard(wave)
-    parts = [starts[some] for some in _some(len(starts), batch_size)]
+    parts = [starts[some] for some in _engine.parts(len(starts), batch_size)]
     for part in _bar(iter(parts), len, len(starts), progress):
         yield part, _windows(net, heard, part, length, how)
+
+
+def forecast(
+    net: Callable[[Tensor], Any],
+    windows: int,
+    target: Target = None,
+    method: Method | Attribution = "guided",
+    *,
+    window: int | None = None,
+    batch_size: int = 64,
+) -> float:
+    """Return how long the relevance of so many windows will take, by trying it on a few of noise.
+
+    Parameters
+    ----------
+    net : callable
+        As in `relevance_signal`.
+    windows : int
+        How many will be asked for.
+    target, method, window
+        As in `relevance_signal`.
+    batch_size : int
+        Windows at a time. The trials grow towards it, until one has lasted half a second, or tells
+        that all will be done in ten.
+
+    Returns
+    -------
+    float
+        Seconds; where it is not more than ten, it may be much less.
+
+    Examples
+    --------
+    >>> import relviz
+    >>> forecast(relviz.load("phones"), windows=40) < 60
+    True
+    """
+    length, size, warm = _window(net, window), 1, False
+    rng = np.random.default_rng(0)
+    while True:
+        noise = torch.from_numpy(rng.standard_normal((size, length), dtype=np.float32))
+        some = _like_parameters(net, noise)
+        begun = time.monotonic()
+        relevance(net, some, target, method)
+        took = time.monotonic() - begun
+        seconds = took * windows / size
+        if seconds <= LONG or size >= min(batch_size, windows) or (warm and took > _SURE):
+            return seconds
+        size, warm = (2 * size if warm else 1), True  # the first may be slow as it is the first
 
 
 def _windows(
@@ -447,13 +479,62 @@ def _windows(
     return _like_parameters(net, windows)
 
 
-def _some(total: int, size: int) -> Iterator[slice]:
-    return (slice(i, min(i + size, total)) for i in range(0, total, size))
-
-
 def _check_batch(batch_size: int) -> None:
     if batch_size < 1:
         raise ParameterError(f"batch_size is {batch_size}: give 1 window or more.")
+
+
+def network_rate(net: object) -> int | None:
+    """Return the rate at which a network says that it hears.
+
+    Parameters
+    ----------
+    net : callable
+        Asked for `net.metadata.sample_rate`, then for `net.sample_rate`.
+
+    Returns
+    -------
+    int or None
+        In Hz; None where it does not say.
+
+    Raises
+    ------
+    ParameterError
+        For what is no whole number of Hz above 0.
+
+    Examples
+    --------
+    >>> network_rate(lambda x: x) is None
+    True
+    """
+    rate = _said(net, "sample_rate")
+    if rate is None:
+        return None
+    whole = _whole(rate)
+    if whole is None:
+        raise ParameterError(
+            f"the network's sample_rate is {rate!r}: set it to a whole number of Hz, such as 8000."
+        )
+    return whole
+
+
+def _said(net: object, what: str) -> Any:
+    """What a network says of itself in its metadata or by an attribute; None where it does not."""
+    inside = net.module if isinstance(net, nn.DataParallel) else net
+    for place in (getattr(inside, "metadata", None), inside, net):
+        if (says := getattr(place, what, None)) is not None:
+            return says
+    return None
+
+
+def _whole(number: Any) -> int | None:
+    """A whole number above 0, of whatever type; None for anything else."""
+    if isinstance(number, (Tensor, np.ndarray)) and number.ndim == 0:
+        number = number.item()
+    if isinstance(number, bool) or not isinstance(number, numbers.Real):
+        return None
+    value = float(number)
+    return int(value) if value > 0 and value.is_integer() else None
 
 
 def check_rate(net: object, sample_rate: float, name: str = "the network") -> None:
@@ -482,8 +563,7 @@ def check_rate(net: object, sample_rate: float, name: str = "the network") -> No
 say its rate, so that 16000 Hz is taken: set net.sample_rate, or resample the wave \
 (relviz.audio.resample).
     """
-    says = getattr(getattr(net, "metadata", None), "sample_rate", None)
-    says = getattr(net, "sample_rate", None) if says is None else says
+    says = network_rate(net)
     rate = audio.SAMPLE_RATE if says is None else says
     if sample_rate == rate:
         return
@@ -504,7 +584,7 @@ def normalisation(net: object, normalise: Normalise | None = None) -> Normalise:
     Parameters
     ----------
     net : callable
-        Asked for `net.metadata.normalise` when `normalise` is None.
+        Asked for `net.metadata.normalise`, then for `net.normalise`, when `normalise` is None.
     normalise : {"window", "utterance", "none"}, optional
         What is asked for.
 
@@ -523,7 +603,8 @@ def normalisation(net: object, normalise: Normalise | None = None) -> Normalise:
     >>> normalisation(None)
     'window'
     """
-    how: Any = normalise or getattr(getattr(net, "metadata", None), "normalise", "window")
+    says = _said(net, "normalise")  # a layer of that name says nothing
+    how: Any = normalise or (says if isinstance(says, str) else "window")
     if how not in get_args(Normalise):
         raise ParameterError(f"normalise {how!r} is unknown: use window, utterance or none.")
     found: Normalise = how
@@ -601,12 +682,13 @@ _STRIDED = (
 
 
 def _window(net: object, window: int | None) -> int:
-    length = getattr(net, "window", None) if window is None else window
-    if not isinstance(length, (int, np.integer)) or length < 1:
+    # many networks keep a window function under this name, which says nothing of a length
+    length = _whole(_said(net, "window") if window is None else window)
+    if length is None:
         raise ParameterError(
             "the network does not say how many samples it hears: pass window=, e.g. window=4000."
         )
-    return int(length)
+    return length
 
 
 def _warn_aliasing(net: object, hop_length: int) -> None:
@@ -631,27 +713,21 @@ def _like_parameters(net: object, windows: Tensor) -> Tensor:
 
 
 def _bar(
-    items: Iterator[Item], size: Callable[[Item], int], total: int, progress: bool | None
+    items: Iterator[Item],
+    size: Callable[[Item], int],
+    total: int,
+    progress: bool | None,
+    seconds: float | None = None,
 ) -> Iterator[Item]:
-    """Pass items on, with a bar if that is asked for, or if the first say that all will last."""
-    done = 0
-    if progress is None:
-        progress = False
-        for turn in (1, 2):  # the first may be slow as it is the first
-            begun = time.monotonic()
-            for item in islice(items, 1):
-                yield item
-                done += size(item)
-                times = total / size(item) if turn == 2 else 2
-                progress = (time.monotonic() - begun) * times > _LONG
-            if progress:
-                break
-    if not progress:
+    """Pass items on, with a bar if that is asked for, or if all will last; it says how long."""
+    lasts = seconds is not None and seconds > LONG
+    if not (lasts if progress is None else progress):
         yield from items
         return
     from tqdm.auto import tqdm
 
-    with tqdm(total=total, initial=done, desc="relevance", unit="window") as bar:
+    title = f"relevance, {tasks.lasting(seconds)}" if lasts and seconds else "relevance"
+    with tqdm(total=total, desc=title, unit="window") as bar:
         for item in items:
             yield item
             bar.update(size(item))
