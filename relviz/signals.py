@@ -34,7 +34,9 @@ __all__ = [
     "batches",
     "check_rate",
     "forecast",
+    "log_posteriors",
     "network_rate",
+    "network_window",
     "normalisation",
     "relevance_blocks",
     "relevance_signal",
@@ -249,7 +251,7 @@ def _begun(
     progress: bool | None,
 ) -> Iterator[tuple[int, NDArray[np.float64]]]:
     """Refuse what cannot be right, warn of aliasing where the user calls, and begin."""
-    length, how = _window(net, window), normalisation(net, normalise)
+    length, how = network_window(net, window), normalisation(net, normalise)
     heard = _checked(wave, length if centres is None else 1, how)
     if sample_rate is not None:
         check_rate(net, sample_rate)
@@ -276,7 +278,7 @@ def _begun(
     def relevances() -> Iterator[tuple[slice, Tensor]]:
         for some in _engine.parts(len(starts), batch_size):
             windows = _windows(net, heard, starts[some], length, how)
-            yield some, relevance(net, windows, target, method)
+            yield some, _relevance(net, windows, target, method)
 
     seconds = None
     if progress is not False and len(starts) > _FEW:
@@ -322,6 +324,15 @@ def _checked(wave: ArrayLike, length: int, how: Normalise) -> _Heard:
     for some in stretches:
         squares += np.square(array[some].astype(np.float64) - mean).sum()
     return _Heard(array, mean, np.sqrt(squares / len(array)))
+
+
+def _relevance(
+    net: Callable[[Tensor], Any], windows: Tensor, target: Target, method: Method | Attribution
+) -> Tensor:
+    try:
+        return relevance(net, windows, target, method)
+    except (RuntimeError, IndexError) as error:
+        raise _misfit(net, windows, error) from error
 
 
 def _averaged(
@@ -413,12 +424,75 @@ def batches(
     >>> [x.shape for _, x in batches(None, wave, np.array([0, 3, 6]), window=4, batch_size=2)]
     [torch.Size([2, 4]), torch.Size([1, 4])]
     """
-    length, how = _window(net, window), normalisation(net, normalise)
+    length, how = network_window(net, window), normalisation(net, normalise)
     _check_batch(batch_size)
     heard = _checked(wave, 1, how) if how == "utterance" else _Heard(wave)
     parts = [starts[some] for some in _engine.parts(len(starts), batch_size)]
     for part in _bar(iter(parts), len, len(starts), progress):
         yield part, _windows(net, heard, part, length, how)
+
+
+def log_posteriors(net: Callable[[Tensor], Any], windows: Tensor) -> NDArray[np.float64]:
+    """Return what a network says of windows, without a graph.
+
+    Parameters
+    ----------
+    net : callable
+        From (batch, window) samples to scores, (batch, classes), or, of a network that decides
+        frame by frame, (batch, frames, classes), of which the middle frame counts.
+    windows : Tensor, (batch, window)
+        As `batches` gives them.
+
+    Returns
+    -------
+    ndarray, (batch, classes)
+        Logarithms of probabilities that add up to 1.
+
+    Raises
+    ------
+    ParameterError
+        For a network that returns something else.
+
+    Examples
+    --------
+    >>> import torch
+    >>> log_posteriors(lambda x: x, torch.zeros(1, 2)).round(3)
+    array([[-0.693, -0.693]])
+    """
+    try:
+        scores = _engine.call(net, windows)
+    except (RuntimeError, IndexError) as error:
+        raise _misfit(net, windows, error) from error
+    if not isinstance(scores, Tensor) or scores.ndim not in (2, 3) or len(scores) != len(windows):
+        kind = "scores" if isinstance(scores, Tensor) else f"a {type(scores).__name__}"
+        shape = f" of shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else ""
+        raise ParameterError(
+            f"the network returns {kind}{shape} for {len(windows)} windows: wrap it "
+            "(relviz.networks.Described), so that it returns scores, (batch, classes) or (batch, "
+            "frames, classes)."
+        )
+    if scores.ndim == 3:
+        scores = scores[:, scores.shape[1] // 2]
+    return scores.double().log_softmax(-1).cpu().numpy()
+
+
+def _misfit(net: Callable[[Tensor], Any], windows: Tensor, error: Exception) -> Exception:
+    """What to say of a network that cannot be called: it may take (batch, 1, samples)."""
+    some = windows[:1].expand(3, -1)
+    with torch.no_grad():
+        try:
+            net(some)
+        except (RuntimeError, IndexError):
+            try:
+                net(some[:, None])
+            except (RuntimeError, IndexError):
+                return error
+        else:  # so it was something else
+            return error
+    return ParameterError(
+        "the network takes (batch, 1, samples) and is given (batch, samples): wrap it as "
+        "relviz.networks.Described(net, channel=True)."
+    )
 
 
 def forecast(
@@ -455,13 +529,13 @@ def forecast(
     >>> forecast(relviz.load("phones"), windows=40) < 60
     True
     """
-    length, size, warm = _window(net, window), 1, False
+    length, size, warm = network_window(net, window), 1, False
     rng = np.random.default_rng(0)
     while True:
         noise = torch.from_numpy(rng.standard_normal((size, length), dtype=np.float32))
         some = _like_parameters(net, noise)
         begun = time.monotonic()
-        relevance(net, some, target, method)
+        _relevance(net, some, target, method)
         took = time.monotonic() - begun
         seconds = took * windows / size
         if seconds <= LONG or size >= min(batch_size, windows) or (warm and took > _SURE):
@@ -516,6 +590,40 @@ def network_rate(net: object) -> int | None:
             f"the network's sample_rate is {rate!r}: set it to a whole number of Hz, such as 8000."
         )
     return whole
+
+
+def network_window(net: object, window: int | None = None) -> int:
+    """Return how many samples a network hears: what is given, or what the network says.
+
+    Parameters
+    ----------
+    net : callable
+        Asked for `net.window` when `window` is None.
+    window : int, optional
+        What is given.
+
+    Returns
+    -------
+    int
+        Samples.
+
+    Raises
+    ------
+    ParameterError
+        Where neither is a whole number above 0.
+
+    Examples
+    --------
+    >>> network_window(None, 400)
+    400
+    """
+    # many networks keep a window function under this name, which says nothing of a length
+    length = _whole(_said(net, "window") if window is None else window)
+    if length is None:
+        raise ParameterError(
+            "the network does not say how many samples it hears: pass window=, e.g. window=4000."
+        )
+    return length
 
 
 def _said(net: object, what: str) -> Any:
@@ -679,16 +787,6 @@ _STRIDED = (
     nn.AvgPool1d,
     nn.AvgPool2d,
 )
-
-
-def _window(net: object, window: int | None) -> int:
-    # many networks keep a window function under this name, which says nothing of a length
-    length = _whole(_said(net, "window") if window is None else window)
-    if length is None:
-        raise ParameterError(
-            "the network does not say how many samples it hears: pass window=, e.g. window=4000."
-        )
-    return length
 
 
 def _warn_aliasing(net: object, hop_length: int) -> None:

@@ -13,8 +13,8 @@ require(
     "pyarrow",
 )
 
+from relviz.asking import Asked, asked
 from relviz.explanation.corpus import Done, explain_folder
-from relviz.explanation.networks import Asked, asked
 from relviz.explanation.recording import Explanation, explain
 
 __all__ = ["Asked", "Done", "Explanation", "asked", "explain", "explain_folder"]
