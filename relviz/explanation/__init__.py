@@ -9,7 +9,7 @@ from relviz._extras import require
 
 require("pandas", "joblib", "matplotlib", "parselmouth")
 
-from relviz.explanation.networks import Asked, asked
+from relviz.asking import Asked, asked
 from relviz.explanation.recording import Explanation, explain
 
 if TYPE_CHECKING:  # what `__getattr__` brings

@@ -33,9 +33,9 @@ from relviz import __version__, audio, files, results, tasks
 from relviz._errors import ParameterError, RelvizError, WriteError
 from relviz._extras import require
 from relviz._text import printable
+from relviz.asking import Asked, asked
 from relviz.attributions import Method
 from relviz.explanation._names import RELEVANCE
-from relviz.explanation.networks import Asked, asked
 from relviz.explanation.recording import (
     LONGEST,
     STEP,
