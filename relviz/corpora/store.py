@@ -146,7 +146,7 @@ def locate(
     --------
     >>> import tempfile
     >>> from relviz import corpora
-    >>> print(locate(corpora.find("mini-librispeech"), root=tempfile.mkdtemp()))
+    >>> print(locate(corpora.find("mini-librispeech"), root=tempfile.mkdtemp()).describe())
     Recordings: LibriSpeech (Panayotov et al., 2015), from the folder given.
     """
     if root is not None:

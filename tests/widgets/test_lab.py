@@ -1,10 +1,6 @@
 """The explorers in a live JupyterLab: a control that is changed asks the kernel."""
 
-import os
 import re
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 from selenium import webdriver
-from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.lab import IDLE, jupyterlab, run_all, within
 from tools import browser
 
 pytestmark = pytest.mark.slow
@@ -46,70 +41,13 @@ def lab(chrome: webdriver.Chrome, tmp_path_factory: pytest.TempPathFactory) -> I
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(notebook, folder / "explorers.ipynb")
-    homes = {n: str(folder / n) for n in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "HOME")}
-    settings = (
-        "--no-browser",
-        "--allow-root",
-        "--port=0",
-        "--IdentityProvider.token=",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        "--LabApp.news_url=",
-    )
-    log = folder / "log"
-    with log.open("w") as written:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *settings],
-            cwd=folder,
-            env={**os.environ, **homes},
-            stdout=written,
-            stderr=written,
-        )
-    try:
-        for _ in range(600):
-            if found := re.search(r"http://127\.0\.0\.1:\d+/", log.read_text()):
-                break
-            time.sleep(0.1)
-        else:
-            pytest.fail(f"JupyterLab did not start: {log.read_text()[-2000:]}")
+    with jupyterlab(folder) as address:
         browser.resize(chrome, 1280, 6000)  # a notebook draws only what is in sight
-        chrome.get(f"{found[0]}lab/tree/explorers.ipynb")
-        idle = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
-        within(chrome, lambda: chrome.find_elements(By.CSS_SELECTOR, idle))
+        chrome.get(f"{address}lab/tree/explorers.ipynb")
+        within(chrome, lambda: chrome.find_elements(By.CSS_SELECTOR, IDLE))
         run_all(chrome)
         yield folder
         chrome.get("about:blank")
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def within(chrome: webdriver.Chrome, condition, seconds: float = 90):
-    """Wait until the condition holds, and return what it gave."""
-
-    def tried(_: webdriver.Chrome):
-        try:
-            return condition()
-        except WebDriverException:
-            return False
-
-    return WebDriverWait(chrome, seconds, 0.1).until(tried)
-
-
-def run_all(chrome: webdriver.Chrome) -> None:
-    """Run the cells; where the page was quicker than its kernel, it asks for one, so run again."""
-
-    def started() -> bool:
-        for answer in chrome.find_elements(By.CSS_SELECTOR, ".jp-Dialog button.jp-mod-accept"):
-            answer.click()
-        prompts = "return document.querySelector('.jp-CodeCell .jp-InputPrompt').textContent"
-        if re.search(r"[\d*]", chrome.execute_script(prompts)):
-            return True
-        chrome.find_element(By.XPATH, "//div[text()='Run']").click()
-        chrome.find_element(By.XPATH, "//div[text()='Run All Cells']").click()
-        time.sleep(1)
-        return False
-
-    within(chrome, started)
 
 
 def explorer(chrome: webdriver.Chrome, name: str) -> WebElement:
