@@ -92,7 +92,7 @@ javascript: $(INSTALLED) ## form, types and length of the scripts, and their tes
 	$(BIN)/python tools/javascript.py
 
 # The built pages have tests of their own, which need the book: see the target pages.
-PAGES := $(addprefix tests/book/test_,pages.py browser.py explorers.py live.py knob.py front.py weight.py)
+PAGES := $(addprefix tests/book/test_,pages.py sounds.py browser.py explorers.py live.py knob.py front.py weight.py print.py)
 WITHOUT_PAGES := $(addprefix --ignore=,$(PAGES))
 FAST := not slow and not realdata
 
@@ -123,6 +123,10 @@ pages: book ## build the book and test its pages
 .PHONY: notebooks
 notebooks: $(INSTALLED) ## execute the committed notebooks in place, keeping text outputs only
 	$(BIN)/python tools/notebooks.py $(NOTEBOOKS)
+
+.PHONY: rendered
+rendered: book ## write the notebooks that Binder and Colab open into notebooks/
+	$(BIN)/python tools/rendered.py
 
 .PHONY: screenshots
 screenshots: book ## pictures of every page, wide and narrow, in _build/screenshots

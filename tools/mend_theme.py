@@ -95,6 +95,11 @@ def without_idle_spans(
         context["body"] = re.sub(r'<span class="[pw]">([^<]*)</span>', r"\1", body)
 
 
+SEARCH = re.compile(
+    r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
+)
+"""What only the page of the search needs; the theme has it on every page."""
+
 SOUND = re.compile(
     r'controls="controls"([^>]*>\s*)<source src="data:audio/wav;base64,([^"]*)"', re.DOTALL
 )
@@ -154,6 +159,8 @@ def finish(app: Any, error: Exception | None) -> None:
         icons: set[str] = set()
         for path in top.rglob("*.html"):
             html = lighten(mend(path.read_text("utf-8")), path, top)
+            if path.name != "search.html":
+                html = SEARCH.sub("", html)
             path.write_text(html, "utf-8")
             icons |= set(re.findall(r"fa-[\w-]+", html))
         for script in (top / "_static").glob("**/*.js"):

@@ -23,13 +23,15 @@ NODE = ROOT / "tools" / "requirements" / "node.txt"  # PyPI's, where the machine
 # package -> what the site needs of it
 FILES = {
     "mathjax": (
-        "es5/tex-mml-chtml.js",
+        # what mathjax3_config of _config.yml loads
+        "es5/startup.js",
+        "es5/core.js",
+        "es5/input/tex.js",
+        "es5/output/chtml.js",
         "es5/output/chtml/fonts",
-        # on demand: TeX extensions, and what readers may switch on in the menu of a formula
+        "es5/a11y/assistive-mml.js",
+        # on demand
         "es5/input/tex/extensions",
-        "es5/a11y",
-        "es5/sre",
-        "es5/ui",
     ),
     "requirejs": ("require.js",),
     "@jupyter-widgets/html-manager": ("dist/embed-amd.js", "dist/*.woff2"),

@@ -18,5 +18,10 @@ addEventListener("resize", () => {
 });
 addEventListener("load", () => setTimeout(reachable, 500));
 
+// Pictures come when one is near, and all of them before the page is printed.
+addEventListener("beforeprint", () => {
+  for (const picture of document.images) picture.loading = "eager";
+});
+
 // The search quotes from the pages that it found, but a page that is a file may read no other.
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;

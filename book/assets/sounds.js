@@ -155,7 +155,7 @@ function hold(vote) {
   });
   three.forEach((each, i) => {
     const picture = /** @type {HTMLImageElement} */ (each.querySelector("img"));
-    if (i) picture.alt = `${letters[i]}. ${picture.alt}`;
+    picture.alt = picture.alt.replace(/^[AB]\./, `${letters[i]}.`);
     players[i].hidden = true;
     each.querySelector("figcaption")?.replaceChildren(buttons[i]);
   });

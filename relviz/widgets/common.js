@@ -290,6 +290,19 @@ export function fileField(text, change) {
 }
 
 /**
+ * An explorer's frame: its name, and what it shows and what to try, which screen readers tell with it.
+ * @param {string} name
+ * @param {string} told
+ * @param {...(Node | string)} parts
+ */
+export function captioned(name, told, ...parts) {
+  const id = `relviz-caption-${Math.random().toString(36).slice(2)}`;
+  const caption = make("p", { className: "relviz-caption", id }, told);
+  const labels = { "aria-label": name, "aria-describedby": id };
+  return make("section", { className: "relviz", ...labels }, caption, ...parts);
+}
+
+/**
  * A row of controls that wraps.
  * @param {...(Node | string)} nodes
  */

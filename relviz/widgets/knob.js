@@ -3,6 +3,7 @@
 import {
   axes,
   button,
+  captioned,
   chart,
   choice,
   legend,
@@ -51,6 +52,8 @@ import { response, synthesise } from "./synth.js";
  * @property {Fixed} fixed
  */
 
+const CAPTION =
+  "A vowel of six knobs, what networks hear in it, and how far each turn moved them. Turn one knob at a time, and compare networks whose cue is known with one that was never trained.";
 const DEPTH = -60; // dB below the maximum, in spectra
 const MOST = 5; // classes of a network
 const KEPT = 600; // decisions that are remembered
@@ -678,12 +681,11 @@ class KnobExplorer {
 
 /** @param {{model: Model, el: HTMLElement}} view */
 async function render({ model, el }) {
-  const root = make("section", { className: "relviz", "aria-label": "Knob explorer" });
-  el.append(root);
-  root.append(make("p", {}, "Unpacking…"));
+  const waiting = make("p", {}, "Unpacking…");
+  el.append(captioned("Knob explorer", CAPTION, waiting));
   const { about, signals } = await unpack(model.get("data"));
   const explorer = new KnobExplorer(model, about, signals);
-  root.replaceChildren(...explorer.parts());
+  waiting.replaceWith(...explorer.parts());
   explorer.allow();
   explorer.update();
   const deaf = explorer.follow();

@@ -6,6 +6,7 @@ import {
   axes,
   beside,
   button,
+  captioned,
   chart,
   choice,
   cursor,
@@ -79,6 +80,8 @@ import { checkSamples, readSound, resampled } from "./sound.js";
  * @property {(done: number, all: number) => void} [progress]
  */
 
+const CAPTION =
+  "A sound, what a network names in it over time, and the relevance of its samples: waveform, spectrograms, F0 and formants. Speak, open a file or take a vowel; then try another network, method or number of shifts.";
 const LEAST = { guided: 0, gradient: -3.4028234663852886e38 }; // that passes a rectifier: see export.py
 const DEPTH = -60; // dB below the maximum, in spectrograms
 const MOST = 8; // classes that are shown over time
@@ -1123,12 +1126,11 @@ class LiveExplorer {
 
 /** @param {{model: Model, el: HTMLElement}} view */
 async function render({ model, el }) {
-  const root = make("section", { className: "relviz", "aria-label": "Live explorer" });
-  el.append(root);
-  root.append(make("p", {}, "Unpacking…"));
+  const waiting = make("p", {}, "Unpacking…");
+  el.append(captioned("Live explorer", CAPTION, waiting));
   const { about, signals } = await unpack(model.get("data"));
   const explorer = new LiveExplorer(model, about, signals);
-  root.replaceChildren(...explorer.parts());
+  waiting.replaceWith(...explorer.parts());
   explorer.point();
   const end = whenKernel(model, (kernel) => {
     explorer.ask = kernel;

@@ -5,6 +5,7 @@ import {
   RIGHT,
   axes,
   beside,
+  captioned,
   chart,
   choice,
   cursor,
@@ -50,6 +51,8 @@ import { readSound } from "./sound.js";
  * @property {Record<string, Contour>} f0
  */
 
+const CAPTION =
+  "A recording and, beside it, what a network hears in it: waveforms, spectrograms, spectra with their LP envelopes, and F0. Try another network or method, move the cursor in a spectrogram, and play both.";
 const FLOOR = -60; // dB below the maximum, in maps and spectra
 const OWN = "your own file";
 const YOU = [["you", "you"]];
@@ -598,12 +601,11 @@ class RelevanceExplorer {
 
 /** @param {{model: Model, el: HTMLElement}} view */
 async function render({ model, el }) {
-  const root = make("section", { className: "relviz", "aria-label": "Relevance explorer" });
-  el.append(root);
-  root.append(make("p", {}, "Unpacking…"));
+  const waiting = make("p", {}, "Unpacking…");
+  el.append(captioned("Relevance explorer", CAPTION, waiting));
   const { about, signals } = await unpack(model.get("data"));
   const explorer = new RelevanceExplorer(model, about, signals);
-  root.replaceChildren(...explorer.parts());
+  waiting.replaceWith(...explorer.parts());
   explorer.point();
   const end = whenKernel(model, (kernel) => explorer.connect(kernel));
   explorer.follow();

@@ -1,6 +1,6 @@
 // @ts-check
 // The ReLU explorer: see relu.py. Units: inputs x1 and x2, hidden a1 to a3 and b1, b2, the score y.
-import { button, choice, make, number, row, status, whenKernel } from "./common.js";
+import { button, captioned, choice, make, number, row, status, whenKernel } from "./common.js";
 
 /**
  * @import { Ask, Model } from "./common.js"
@@ -9,6 +9,8 @@ import { button, choice, make, number, row, status, whenKernel } from "./common.
  * @typedef {keyof typeof RULES} Rule
  */
 
+const CAPTION =
+  "A network of six units, once forwards and three times backwards, by three rules. Change a number, and see which gates close and which of the rules notice.";
 const RULES = {
   gradient: { text: "g where x > 0", below: true, above: false },
   deconvnet: { text: "g where g > 0", below: false, above: true },
@@ -454,9 +456,9 @@ class ReluExplorer {
       this.type(this.numbers.map((_, i) => any(i < 2 ? 3 : 2)));
     });
     const caption = make("figcaption", {}, "The way up: sum → after ReLU");
-    return make(
-      "section",
-      { className: "relviz", "aria-label": "ReLU rules explorer" },
+    return captioned(
+      "ReLU rules explorer",
+      CAPTION,
       row(this.presets.node, chance),
       this.look,
       make(

@@ -4,6 +4,7 @@ import {
   axes,
   beside,
   button,
+  captioned,
   chart,
   choice,
   cursor,
@@ -27,6 +28,8 @@ import { frameAt, rfft, taper } from "./dsp.js";
  * @typedef {ReturnType<typeof compare>} Compared
  */
 
+const CAPTION =
+  "A gradient signal and its spectral relevance in two forms, the paper's and the exact one, with the factor between them. Draw on the signal, or change window and hop, and see where the factor is no longer one number.";
 const LEAST = 1e-11; // torch.istft's own limit: below it a sample counts as uncovered
 const DEPTH = 60; // dB that the maps show, and below which two bins are not compared
 
@@ -706,9 +709,9 @@ class WirtingerExplorer {
       ["▲", "above the scale", "ink"],
     );
     const erase = button("Erase all", () => this.draw(this.every.map((n) => [n, 0])));
-    return make(
-      "section",
-      { className: "relviz", "aria-label": "Wirtinger explorer" },
+    return captioned(
+      "Wirtinger explorer",
+      CAPTION,
       row(this.kind.node, this.windows.node, this.length.node, this.hop.node),
       picture.node,
       row(this.place.node, this.height.node, erase),

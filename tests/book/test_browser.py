@@ -14,7 +14,7 @@ from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.book.toc import ROOT, pages
-from tools import browser
+from tools import browser, terms
 
 HTML = ROOT / "_build" / "html"
 AXE = ROOT / "_build" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
@@ -179,6 +179,41 @@ def test_search_finds_what_the_book_is_about(chrome, site):
         lambda c: len(c.find_elements("css selector", "#search-results li a")) > 5
     )
     assert not foreign(chrome, site)
+    assert not browser.complaints(chrome)
+
+
+# the first result for each of the words that are asked for
+FIRST = """
+const first = (words) => {
+  history.replaceState(null, '', `?q=${encodeURIComponent(words)}`);
+  const [docname, , anchor] = Search._performSearch(...Search._parseQuery(words)).at(-1);
+  return [docname, anchor !== ''];
+};
+return arguments[0].map(first);
+"""
+
+
+def test_search_finds_the_page_that_introduces_a_term_first(chrome, http):
+    """For every term of the glossary, its abbreviation, and a plural."""
+    wanted = terms.places()
+    wanted |= {f"{name}s": wanted[name] for name in ("formant", "relevance signal")}
+    visit(chrome, f"{http}/search.html?q=relevance")
+    found = chrome.execute_script(FIRST, list(wanted))
+    expected = [[page, bool(label)] for page, label in wanted.values()]
+    pairs = zip(wanted, expected, found, strict=True)
+    assert not [(term, there, here) for term, there, here in pairs if there != here]
+    assert len(wanted) > 120
+
+
+def test_what_is_shown_of_a_term_leads_to_its_section(chrome, site):
+    visit(chrome, f"{site}/search.html?q=formant+contrast")
+    first = "#search-results li:first-child a"
+    WebDriverWait(chrome, 20).until(lambda c: c.find_elements("css selector", first))
+    link = chrome.find_element("css selector", first).get_attribute("href")
+    assert "08_american_english_vowels.html" in link
+    visit(chrome, link)
+    at = "return document.querySelector(':target #sec-08-contrast') !== null"
+    assert chrome.execute_script(at)
     assert not browser.complaints(chrome)
 
 

@@ -150,6 +150,21 @@ def test_every_control_changes_what_is_shown_or_played(chrome, site, page):
     assert not browser.complaints(chrome)
 
 
+def test_every_explorer_has_a_caption_that_screen_readers_tell(chrome, page):
+    """What it shows, and what to try."""
+    script = """
+    return [...document.querySelectorAll('.relviz')].map((root) => {
+      const caption = document.getElementById(root.getAttribute('aria-describedby'));
+      return root.contains(caption) && caption.checkVisibility() ? caption.textContent : '';
+    });
+    """
+    with browser.serve(HTML) as address:
+        open_(chrome, f"{address}/{page}.html", EXPLORERS[page])
+        captions = chrome.execute_script(script)
+    assert len(set(captions)) == len(EXPLORERS[page])
+    assert all(80 < len(caption) < 260 for caption in captions)
+
+
 def test_every_control_is_reached_with_the_keyboard(chrome, page):
     with browser.serve(HTML) as address:
         open_(chrome, f"{address}/{page}.html", EXPLORERS[page])

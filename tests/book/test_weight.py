@@ -12,11 +12,11 @@ from tests.book.toc import ROOT, pages
 from tools import browser
 
 HTML = ROOT / "_build" / "html"
-FIRST = 2_900_000  # bytes of a first visit: page, styles, fonts, scripts and pictures
+FIRST = 2_400_000  # bytes of a first visit: page, styles, fonts, scripts and pictures
 MANAGER = "embed-amd.js"
 # one begins with an explorer, so that the manager of explorers comes at once; the other describes
 # every function of the library
-BEGIN = {"book/live": 6_500_000, "book/appendix/api": 3_200_000}
+BEGIN = {"book/live": 6_000_000, "book/appendix/api": 2_900_000}
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,11 @@ def test_a_first_visit_is_light(chrome, http, name):
 def test_mathjax_comes_with_formulas(chrome, http, name, formulas):
     sizes = visit(chrome, f"{http}/{name}.html")
     assert any("mathjax" in url for url in sizes) == formulas
+
+
+def test_the_index_of_the_search_comes_with_its_page(chrome, http):
+    assert not any("searchindex" in url for url in visit(chrome, f"{http}/book/index.html"))
+    assert any("searchindex" in url for url in visit(chrome, f"{http}/search.html?q=hop"))
 
 
 def test_an_explorers_manager_comes_when_one_is_near(chrome, http):

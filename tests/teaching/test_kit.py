@@ -21,6 +21,7 @@ PAGES = [
     *(f"reports/{name}" for name in course.REPORTS),
     "keys/answers",
     "keys/vote",
+    *(f"keys/{name}" for name in QUIZZES),
 ]
 # each slide's height and width, notes aside, and which has none
 SLIDES = """
@@ -85,8 +86,7 @@ def test_a_page_is_usable_by_everybody(chrome, site, name):
     visit(chrome, f"{site}/{name}.html")
     assert not foreign(chrome, site)
     found = {}
-    # keys are for who marks, at a desk
-    for width in (1280,) if name.startswith("keys/") else (1280, 360):
+    for width in (1280, 360):
         browser.resize(chrome, width)
         found[width] = violations(chrome)
         page = "document.documentElement"

@@ -202,3 +202,15 @@ def test_scripts_show_text_as_text(name):
     """Names of classes, talkers and files reach the page as text nodes; no script makes HTML."""
     makes = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|srcdoc|\beval\(|new Function"
     assert not re.findall(makes, frame.script(name))
+
+
+def test_an_explorer_tells_what_it_shows_and_what_to_try(module):
+    code = """
+    const root = m.captioned("A name", "What to try.", m.make("p", {}, "inside"));
+    document.body.append(root);
+    const caption = document.getElementById(root.getAttribute("aria-describedby"));
+    const twin = m.captioned("A name", "What to try.");
+    return [root.getAttribute("aria-label"), caption.textContent, root.firstChild === caption,
+      root.lastChild.textContent, twin.getAttribute("aria-describedby") !== caption.id];
+    """
+    assert module("common.js", code) == ["A name", "What to try.", True, "inside", True]

@@ -47,7 +47,7 @@ def said(page) -> str:
 
 
 def where(page) -> str:
-    return page.find_element(By.CSS_SELECTOR, ".relviz > p").text
+    return page.find_element(By.CSS_SELECTOR, ".relviz > p:not(.relviz-caption)").text
 
 
 def rows(page, network, kind):

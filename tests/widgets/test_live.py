@@ -66,7 +66,7 @@ def busy(page) -> bool:
 
 
 def where(page) -> str:
-    return page.find_element(By.CSS_SELECTOR, ".relviz > p").text
+    return page.find_element(By.CSS_SELECTOR, ".relviz > p:not(.relviz-caption)").text
 
 
 def hears(net, wave, time) -> list[tuple[str, float]]:
