@@ -243,12 +243,11 @@ def hour(small: bool) -> Iterator[Row]:
                 done += len(block)
                 if ends[-1] - ends[0] > most:
                     break
-            whole, around = 3600 * RATE / done * (ends[-1] - ends[0]), middle(paces)
             yield row(
                 "relevance signal",
-                ratio=Interval(3600 / whole, 1 / around.high, 1 / around.low),
+                ratio=middle(1 / np.array(paces)),
                 of="speech / time",
-                value=Interval(whole, 3600 * around.low, 3600 * around.high),
+                value=middle(3600 * np.array(paces)),
                 unit="s",
                 rounds=len(paces),
                 note=f"extrapolated from {done / RATE / 60:.2g} minutes",

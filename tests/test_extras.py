@@ -21,7 +21,13 @@ from tests.book.toc import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OPTIONAL = {module: extra for extra, modules in EXTRAS.items() for module in modules}
-OURS = {"relviz", "tests", "tools", *(path.stem for path in (ROOT / "tools").glob("*.py"))}
+OURS = {
+    "relviz",
+    "benchmarks",
+    "tests",
+    "tools",
+    *(path.stem for path in (ROOT / "tools").glob("*.py")),
+}
 # module -> the distributions that have a file or folder of its name
 BRINGS: dict[str, set[str]] = defaultdict(set)
 for each in importlib.metadata.distributions():
@@ -113,7 +119,9 @@ def test_the_core_needs_all_that_it_brings():
     assert declared() == set().union(*(BRINGS[module] & declared() for module in used))
 
 
-@pytest.mark.parametrize(("top", "extra"), [("tools", "test"), ("tests", "test")])
+@pytest.mark.parametrize(
+    ("top", "extra"), [("benchmarks", "test"), ("tools", "test"), ("tests", "test")]
+)
 def test_what_the_rest_imports_is_declared(top, extra):
     known = declared() | declared(extra)
     for path in sorted((ROOT / top).rglob("*.py")):
