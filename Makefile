@@ -81,12 +81,18 @@ test: lint ## lint, types, tests, notebooks, the book and its pages
 	$(MAKE) --no-print-directory nbval
 	$(MAKE) --no-print-directory pages
 
+# What a shell allows to one thread would hold for the commands that are measured, too.
+.PHONY: bench
+bench: $(INSTALLED) ## measure speed beside peers, within 5 minutes, for the book's page on it
+	env -u OMP_NUM_THREADS $(BIN)/python -m benchmarks --out book/appendix/speed/measured.csv
+	$(BIN)/python tools/notebooks.py book/appendix/speed.ipynb
+
 .PHONY: javascript
 javascript: $(INSTALLED) ## form, types and length of the scripts, and their tests without a browser
 	$(BIN)/python tools/javascript.py
 
 # The built pages have tests of their own, which need the book: see the target pages.
-PAGES := $(addprefix tests/book/test_,pages.py browser.py explorers.py live.py knob.py front.py weight.py print.py)
+PAGES := $(addprefix tests/book/test_,pages.py sounds.py browser.py explorers.py live.py knob.py front.py weight.py print.py)
 WITHOUT_PAGES := $(addprefix --ignore=,$(PAGES))
 FAST := not slow and not realdata
 
@@ -117,6 +123,10 @@ pages: book ## build the book and test its pages
 .PHONY: notebooks
 notebooks: $(INSTALLED) ## execute the committed notebooks in place, keeping text outputs only
 	$(BIN)/python tools/notebooks.py $(NOTEBOOKS)
+
+.PHONY: rendered
+rendered: book ## write the notebooks that Binder and Colab open into notebooks/
+	$(BIN)/python tools/rendered.py
 
 .PHONY: screenshots
 screenshots: book ## pictures of every page, wide and narrow, in _build/screenshots

@@ -1,30 +1,35 @@
 """How long a control of the explorers takes to answer, on the built pages in headless Chromium.
 
-    make book && python benchmarks/explorers.py
-
-From the event to the next frame that the browser would show, in ms: median and slowest of 20.
+From the event to the next frame that the browser would show.
 """
 
 from __future__ import annotations
 
-import statistics
-import sys
-from pathlib import Path
+from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import numpy as np
+from selenium import webdriver
+from selenium.webdriver.support.wait import WebDriverWait
 
-from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
+from benchmarks.timing import UNMEASURED, Row, middle
+from tests.book.test_explorers import EXPLORERS, HTML
+from tools import browser
 
-from tests.book.test_explorers import EXPLORERS, HTML  # noqa: E402
-from tools import browser  # noqa: E402
+FRAME = 1000 / 60
+"""ms between two frames of a screen."""
 
-READY = "return document.querySelectorAll('.relviz select').length >= arguments[0]"
+CONTROLS = """
+document.querySelector('script[type="application/vnd.jupyter.widget-view+json"]')
+  ?.parentElement.scrollIntoView();
+return [...document.querySelectorAll('.relviz')].filter((r) => r.ariaLabel === arguments[0])
+  .flatMap((r) => [...r.querySelectorAll('select, input[type=range], input[type=number]')])
+  .map((c) => [c, c.labels[0].textContent.trim()]);
+"""
 MEASURE = """
-const [control, done] = arguments;
+const [control, turns, done] = arguments;
 const times = [];
 const step = () => {
-  if (times.length === 20) return done(times);
+  if (times.length === turns) return done(times);
   const before = performance.now();
   if (control.tagName === 'SELECT') {
     control.selectedIndex = (control.selectedIndex + 1) % control.options.length;
@@ -35,38 +40,52 @@ const step = () => {
   for (const event of ['input', 'change']) control.dispatchEvent(new Event(event));
   requestAnimationFrame(() => setTimeout(() => {
     times.push(performance.now() - before);
-    setTimeout(step, 30);
+    setTimeout(step, 10);
   }));
 };
 step();
 """
 
 
-def main() -> None:
-    """Print one line for each control of each explorer."""
+def explorers(small: bool) -> Iterator[Row]:
+    """Time every control of each explorer, on the first page that has it."""
+    every = list(dict.fromkeys(name for names in EXPLORERS.values() for name in names))
+    why = "" if HTML.is_dir() else "the book is not built (make book)"
+    if browser.find() is None:
+        why = "this machine has no Chromium or Chrome"
+    if why:
+        yield from (Row("explorers", name, note=UNMEASURED + why) for name in every)
+        return
     chrome = browser.start()
-    seen = set()
     try:
         with browser.serve(HTML) as address:
-            for page, names in EXPLORERS.items():
-                browser.resize(chrome, 1280)
-                chrome.get(f"{address}/{page}.html")
-                WebDriverWait(chrome, 60).until(lambda c, n=names: c.execute_script(READY, len(n)))
-                controls = chrome.execute_script(
-                    "return [...document.querySelectorAll("
-                    "'.relviz :is(select, input[type=range], input[type=number])')].map((c) => "
-                    "[c, c.closest('.relviz').ariaLabel + ': ' + c.labels[0].textContent])"
-                )
-                for control, name in controls:
-                    if name in seen:
-                        continue
-                    seen.add(name)
-                    times = chrome.execute_async_script(MEASURE, control)
-                    middle, slowest = statistics.median(times), max(times)
-                    print(f"{name:50} median {middle:5.1f}  slowest {slowest:6.1f}")
+            for name in every:
+                page = next(page for page, names in EXPLORERS.items() if name in names)
+                yield answers(chrome, f"{address}/{page}.html", name, 2 if small else 8)
     finally:
         chrome.quit()
 
 
-if __name__ == "__main__":
-    main()
+def answers(chrome: webdriver.Chrome, address: str, explorer: str, turns: int) -> Row:
+    """Time the controls of one explorer on a page."""
+    browser.resize(chrome, 1280)
+    chrome.get(address)
+    # it comes when it is near, and draws itself
+    controls = WebDriverWait(chrome, 90, 0.5).until(lambda c: c.execute_script(CONTROLS, explorer))
+    times: list[float] = []
+    slowest, worst = 0.0, ""
+    for control, label in controls:
+        found = chrome.execute_async_script(MEASURE, control, turns)
+        times += found
+        if np.median(found) > slowest:
+            slowest, worst = float(np.median(found)), label
+    return Row(
+        "explorers",
+        explorer,
+        ratio=middle(np.array(times) / FRAME),
+        of="this / a frame of 60 Hz",
+        value=middle(times),
+        unit="ms",
+        rounds=turns,
+        note=f"slowest control: {worst}, {slowest:.0f} ms",
+    )

@@ -1,126 +1,76 @@
-"""How long relevance takes: microseconds a window of 250 ms, and seconds a row of Table 2.
+"""How long relevance takes: against captum, autograd and the products that no way gets around."""
 
-    python benchmarks/relevance.py [--threads N] [--rounds N] [--device cuda]
+from __future__ import annotations
 
-Calls are interleaved round by round, so that a machine whose speed drifts moves all of them. Ratios
-are to the plain gradient of the same network by `relviz.relevance`; beside it stands autograd
-itself, without any check. captum stands beside if it is installed.
-"""
-
-import argparse
 import copy
-import importlib.util
-import statistics
-import subprocess
-import sys
+import os
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.autograd import profiler
 
 import relviz
+from benchmarks.timing import UNMEASURED, Row, middle, over, rounds
 from relviz import audio, networks
+from relviz.corpora import Utterance
+from relviz.signals import relevance_blocks
+from relviz.statistics import Interval
+from relviz.training.data import Frames, label_speakers, pack
+from relviz.training.score import log_posteriors
+
+NETWORKS = ("phones", "speakers")
+BATCHES = (1, 64)
+HOP = 97
+RATE = audio.SAMPLE_RATE
+CALLS = ("relviz guided", "relviz gradient", "autograd gradient", "captum guided", "products")
+LOOPS = ("relviz guided", "relviz gradient", "captum guided", "products")
+SCORES = ("relviz log posteriors", "torch log posteriors")
+NO_CUDA = UNMEASURED + "this machine has no CUDA device"
+SQUARES = 3
+"""Square products a round, by whose speed the floor is reckoned."""
+
+
+def places(small: bool) -> Iterator[tuple[str, int]]:
+    """Yield devices and numbers of threads; a small run leaves the other cores alone."""
+    yield from (("cpu", threads) for threads in ((1,) if small else (1, 2)))
+    yield "cuda", 1
+
+
+def is_there(device: str) -> bool:
+    """Whether anything can be measured on a device."""
+    return device == "cpu" or torch.cuda.is_available()
+
+
+def with_captum(net: nn.Module) -> Any:
+    """Return captum's guided backpropagation of a copy, since it hangs hooks on its network."""
+    from captum.attr import GuidedBackprop
+
+    return GuidedBackprop(copy.deepcopy(net))
 
 
 def autograd(net: nn.Module, x: Tensor) -> Tensor:
-    """Gradient of class 0 by autograd and nothing else."""
+    """Return the gradient of class 0 by autograd and nothing else."""
     leaf = x.clone().requires_grad_()
     return torch.autograd.grad(net(leaf)[:, 0].sum(), leaf)[0]
 
 
-def calls(net: nn.Module, x: Tensor) -> dict[str, Callable[[], object]]:
-    """What is timed, by name; captum last, since it hangs hooks on a network of its own."""
-    work: dict[str, Callable[[], object]] = {
-        "relviz gradient": lambda: relviz.relevance(net, x, 0, "gradient"),
-        "relviz guided": lambda: relviz.relevance(net, x, 0, "guided"),
-        "relviz deconvnet": lambda: relviz.relevance(net, x, 0, "deconvnet"),
-        "autograd": lambda: autograd(net, x),
-    }
-    if importlib.util.find_spec("captum"):
-        from captum.attr import GuidedBackprop
+def squares(device: str) -> Callable[[], None]:
+    """Return a call that multiplies square matrices, the fastest product that there is."""
+    square = torch.randn(1024, 1024, device=device)
 
-        guided = GuidedBackprop(copy.deepcopy(net))
-        work["captum guided"] = lambda: guided.attribute(x.clone().requires_grad_(), 0)
-    return work
-
-
-def windows(batch: int, rounds: int, device: str) -> None:
-    """Time one batch of windows through the phone network, by every method in turn."""
-    net = networks.build(networks.PHONE_CNN, classes=40, seed=0)
-    x = torch.randn(batch, net.window, generator=torch.Generator().manual_seed(0)).to(device)
-    net.to(device)
-    work = calls(net, x)
-    times: dict[str, list[float]] = {name: [] for name in work}
-    for turn in range(rounds + 3):
-        for name, call in work.items():
-            start = time.perf_counter()
-            call()
-            if device == "cuda":
-                torch.cuda.synchronize()
-            if turn >= 3:  # the first warm up
-                times[name].append(time.perf_counter() - start)
-    where = f"{torch.get_num_threads()} threads" if device == "cpu" else "one GPU"
-    print(f"batch {batch}, {where}: ratio, microseconds a window")
-    base = times["relviz gradient"]
-    for name, spent in times.items():
-        ratios = [a / b for a, b in zip(spent, base, strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
-        microseconds = 1e6 * statistics.median(spent) / batch
-        print(f"  {name:18} {middle:5.2f} ({low:.2f} to {high:.2f}) {microseconds:9.0f}")
-
-
-def utterance(name: str, rounds: int, seconds: float = 1.0) -> None:
-    """Time relevance signals against captum in the obvious loop over the same windows."""
-    from captum.attr import GuidedBackprop
-
-    net = relviz.load(name)
-    wave = np.random.default_rng(0).standard_normal(round(16000 * seconds)).astype(np.float32)
-    starts = np.arange(0, len(wave), 97) - net.window // 2
-    theirs = GuidedBackprop(copy.deepcopy(net))
-
-    def loop() -> None:
-        total = np.zeros(len(wave) + 2 * net.window)
-        for start in starts:
-            row = audio.frame(wave, net.window, [start])[0]
-            x = torch.from_numpy((row - row.mean()) / row.std())[None].requires_grad_()
-            found = theirs.attribute(x, 0)[0].detach().numpy()
-            where = start + net.window
-            total[where : where + net.window] += found / np.sqrt(np.mean(found**2))
-
-    def ours(method: Any) -> None:
-        relviz.relevance_signal(net, wave, target=0, method=method, progress=False)
-
-    def floor() -> None:
-        for _ in range(10):
+    def multiply() -> None:
+        for _ in range(SQUARES):
             square @ square
 
-    square = torch.randn(1024, 1024)
-    work: dict[str, Callable[[], object]] = {
-        "captum, one by one": loop,
-        "relviz guided": partial(ours, "guided"),
-        "relviz gradient": partial(ours, "gradient"),
-        "products": floor,
-    }
-    times: dict[str, list[float]] = {each: [] for each in work}
-    for turn in range(rounds + 1):
-        for each, call in work.items():
-            start = time.perf_counter()
-            call()
-            if turn:
-                times[each].append(time.perf_counter() - start)
-    # as long as the network's products would take, were they square matrices
-    scale = products(net) * len(starts) / (10 * 2 * 1024**3)
-    times["products"] = [scale * each for each in times["products"]]
-    print(f"{name}, {seconds:g} s at hop 97, {torch.get_num_threads()} threads: captum / ratio")
-    for each, spent in times.items():
-        ratios = [a / b for a, b in zip(times["captum, one by one"], spent, strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
-        microseconds = 1e6 * statistics.median(spent) / len(starts)
-        print(f"  {each:18} {middle:5.2f} ({low:.2f} to {high:.2f}) {microseconds:9.0f}")
+    return multiply
 
 
 def products(net: networks.RawWaveformCNN) -> float:
@@ -135,49 +85,230 @@ def products(net: networks.RawWaveformCNN) -> float:
     return 2 * (operations + 2 * classifier)
 
 
-def rows() -> None:
-    """Time one row of Table 2 in one process: five vowels of 93 talkers."""
-    from relviz import corpora  # here, since the rest needs no more than relviz's core
-    from relviz.studies import vowels as study
+def as_squares(net: networks.RawWaveformCNN, windows: int, times: list[float]) -> list[float]:
+    """Return how long the products of so many windows would take, were they square matrices."""
+    scale = products(net) * windows / (SQUARES * 2 * 1024**3)
+    return [scale * each for each in times]
 
-    corpus = corpora.vowels()
-    print(f"seconds a row of Table 2, one process ({corpus.source.origin})")
-    net: nn.Module = networks.build(networks.PHONE_CNN, classes=40, seed=0)
-    signals = {
-        "original recording": study.original,
-        "GBP, one window": study.Relevance(net, hop_length=None),
-        "GBP, hop 97": study.Relevance(net, hop_length=97),
+
+def windows(small: bool) -> Iterator[Row]:
+    """Time one call of a batch of windows, and compare what it returns."""
+    for name in NETWORKS:
+        for device, threads in places(small):
+            for batch in BATCHES:
+                row = partial(
+                    Row, "windows", network=name, device=device, threads=threads, batch=batch
+                )
+                if not is_there(device):
+                    yield from (row(each, note=NO_CUDA) for each in (*CALLS, "difference"))
+                    continue
+                torch.set_num_threads(threads)
+                yield from _windows(row, name, device, batch, small)
+
+
+def _windows(
+    row: Callable[..., Row], name: str, device: str, batch: int, small: bool
+) -> Iterator[Row]:
+    net = relviz.load(name).to(device)
+    x = torch.randn(batch, net.window, generator=torch.Generator().manual_seed(0)).to(device)
+    guided = with_captum(net)
+    work: dict[str, Callable[[], Any]] = {
+        "relviz guided": lambda: relviz.relevance(net, x, 0, "guided"),
+        "relviz gradient": lambda: relviz.relevance(net, x, 0, "gradient"),
+        "autograd gradient": lambda: autograd(net, x),
+        "captum guided": lambda: guided.attribute(x.clone().requires_grad_(), 0),
+        "products": squares(device),
     }
-    for name, function in signals.items():
-        start = time.perf_counter()
-        study.table2({name: function}, corpus, jobs=1)
-        print(f"  {name:18} {time.perf_counter() - start:7.1f}")
+    times = rounds(work, 2, most=1 if small else 40, device=device)
+    times["products"] = as_squares(net, batch, times["products"])
+    for each in CALLS:
+        yield row(
+            each,
+            ratio=over(times["captum guided"], times[each]),
+            of="captum's time / this",
+            value=middle(1e6 * np.array(times[each]) / batch),
+            unit="us a window",
+            rounds=len(times[each]),
+        )
+    ours, theirs = work["relviz guided"](), work["captum guided"]()
+    yield row("difference", value=_difference(ours, theirs), unit="of the maximum")
 
 
-def importing(rounds: int) -> None:
-    """Time `import relviz`, and of what relevance needs, in new processes."""
-    for code in ("import relviz", "from relviz import relevance"):
-        timed = f"import time; s = time.perf_counter(); {code}; print(time.perf_counter() - s)"
-        command = [sys.executable, "-c", timed]
-        times = [
-            float(subprocess.run(command, capture_output=True, check=True).stdout)
-            for _ in range(rounds)
-        ]
-        print(f"{code}: {statistics.median(times):.2f} s")
+def _difference(ours: Any, theirs: Any) -> Interval[float]:
+    ours, theirs = torch.as_tensor(ours).detach(), torch.as_tensor(theirs).detach()
+    found = float((ours - theirs).abs().max() / theirs.abs().max())
+    return Interval(found, found, found)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    importing(5)
-    for size in (1, 16, 64):
-        windows(size, options.rounds, options.device)
-    if options.device == "cpu":
-        for network in ("phones", "speakers"):
-            utterance(network, max(2, options.rounds // 8))
-    if options.device == "cpu":
-        rows()
+def utterance(small: bool) -> Iterator[Row]:
+    """Time relevance signals and posteriors against the obvious loop over the same windows."""
+    seconds = 0.6 if small else 1.0
+    for name in NETWORKS:
+        for device, threads in places(small):
+            row = partial(Row, "utterance", network=name, device=device, threads=threads)
+            if not is_there(device):
+                every = (*LOOPS, *SCORES, "difference", "difference of log posteriors")
+                yield from (row(each, note=NO_CUDA) for each in every)
+                continue
+            torch.set_num_threads(threads)
+            yield from _utterance(row, name, device, seconds, small)
+
+
+def _utterance(
+    row: Callable[..., Row], name: str, device: str, seconds: float, small: bool
+) -> Iterator[Row]:
+    net = relviz.load(name).to(device)
+    wave = np.random.default_rng(0).standard_normal(round(RATE * seconds)).astype(np.float32) / 10
+    guided = with_captum(net)
+    said = [Utterance("a-0-0", "a", "0", samples=wave)]
+    with tempfile.TemporaryDirectory() as folder:
+        frames = label_speakers(pack(said, folder), said, ("a",))
+        work: dict[str, Callable[[], Any]] = {
+            "relviz guided": partial(_ours, net, wave, "guided"),
+            "relviz gradient": partial(_ours, net, wave, "gradient"),
+            "captum guided": partial(_loop, net, guided, wave),
+            "products": squares(device),
+            "relviz log posteriors": lambda: log_posteriors(net, frames, device=device),
+            "torch log posteriors": partial(_scored, net, frames),
+        }
+        times = rounds(work, 4, most=1 if small else 12, device=device)
+        starts = len(np.arange(0, len(wave), HOP))
+        times["products"] = as_squares(net, starts, times["products"])
+        for base, some in (("captum guided", LOOPS), ("torch log posteriors", SCORES)):
+            for each in some:
+                yield row(
+                    each,
+                    ratio=over(times[base], times[each]),
+                    of=f"time of {base}, one window at a time / this",
+                    value=middle(np.array(times[each]) / seconds),
+                    unit="s a second of speech",
+                    rounds=len(times[each]),
+                )
+        one, other = work["relviz guided"](), work["captum guided"]()
+        yield row("difference", value=_difference(one, other), unit="of the maximum")
+        found = _difference(work["relviz log posteriors"](), work["torch log posteriors"]())
+        yield row("difference of log posteriors", value=found, unit="of the maximum")
+
+
+def _ours(net: nn.Module, wave: NDArray[np.float32], method: Any) -> NDArray[np.float64]:
+    return relviz.relevance_signal(net, wave, target=0, method=method, progress=False)
+
+
+def _windows_of(wave: NDArray[np.float32], length: int, starts: NDArray) -> Iterator[Tensor]:
+    for start in starts:
+        row = audio.frame(wave, length, [start])[0]
+        yield torch.from_numpy((row - row.mean()) / row.std())[None]
+
+
+def _loop(net: Any, guided: Any, wave: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the relevance signal as one would write it first: a window after the other."""
+    device = next(net.parameters()).device
+    starts = np.arange(0, len(wave), HOP) - net.window // 2
+    total, covered = np.zeros(len(wave) + 2 * net.window), np.zeros(len(wave) + 2 * net.window)
+    for start, x in zip(starts, _windows_of(wave, net.window, starts), strict=True):
+        found = guided.attribute(x.to(device).requires_grad_(), 0)[0].detach().cpu().numpy()
+        where = slice(start + net.window, start + 2 * net.window)
+        total[where] += found / np.sqrt(np.mean(found**2))
+        covered[where] += 1
+    inside = slice(net.window, net.window + len(wave))
+    return total[inside] / covered[inside]
+
+
+def _scored(net: Any, frames: Frames) -> Tensor:
+    """Return log posteriors by the network's own layers, a window after the other."""
+    device, starts = next(net.parameters()).device, frames.centres - net.window // 2
+    wave = np.asarray(frames.audio.samples, dtype=np.float32)
+    with torch.inference_mode():
+        rows = [net(x.to(device)).log_softmax(-1) for x in _windows_of(wave, net.window, starts)]
+    return torch.cat(rows).cpu()
+
+
+def hour(small: bool) -> Iterator[Row]:
+    """Time a tenth of an hour, or what of it a busy machine does in time, block by block."""
+    share, most = (0.0003, 0.0) if small else (0.1, 100.0)
+    for name in NETWORKS:
+        for device in ("cpu", "cuda"):
+            row = partial(Row, "hour", network=name, device=device)
+            if not is_there(device):
+                yield row("relevance signal", note=NO_CUDA)
+                continue
+            torch.set_num_threads(1)
+            net = relviz.load(name).to(device)
+            wave = np.random.default_rng(0).standard_normal(round(3600 * share * RATE))
+            done, paces, ends = 0, [], [time.perf_counter()]
+            blocks = relevance_blocks(net, wave.astype(np.float32), HOP, target=0, progress=False)
+            for _, block in blocks:
+                ends.append(time.perf_counter())
+                paces.append((ends[-1] - ends[-2]) * RATE / len(block))
+                done += len(block)
+                if ends[-1] - ends[0] > most:
+                    break
+            whole, around = 3600 * RATE / done * (ends[-1] - ends[0]), middle(paces)
+            yield row(
+                "relevance signal",
+                ratio=Interval(3600 / whole, 1 / around.high, 1 / around.low),
+                of="speech / time",
+                value=Interval(whole, 3600 * around.low, 3600 * around.high),
+                unit="s",
+                rounds=len(paces),
+                note=f"extrapolated from {done / RATE / 60:.2g} minutes",
+            )
+
+
+KINDS = {
+    "products": ("mm", "conv", "linear", "matmul"),
+    "maxima, masks and copies": ("aten::",),
+}
+"""Kinds of operations, by what their names contain; the first that fits counts."""
+
+BETWEEN = "between operations"
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Lose what the profiler's own library writes to the terminal, whatever it is told."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def profile(small: bool) -> Iterator[Row]:
+    """Say which share of a batch's guided relevance goes into which operations."""
+    torch.set_num_threads(1)
+    for name in NETWORKS:
+        net, batch, turns = relviz.load(name), BATCHES[-1], 1 if small else 10
+        x = torch.randn(batch, net.window, generator=torch.Generator().manual_seed(0))
+        relviz.relevance(net, x, 0, "guided")
+        spent: dict[str, list[float]] = {kind: [] for kind in (*KINDS, BETWEEN)}
+        for _ in range(turns):
+            with _silent(), profiler.profile() as seen:
+                start = time.perf_counter()
+                relviz.relevance(net, x, 0, "guided")
+                whole = 1e6 * (time.perf_counter() - start)
+            found = dict.fromkeys(spent, 0.0)
+            for event in seen.key_averages():
+                for kind, parts in KINDS.items():
+                    if any(part in event.key for part in parts):
+                        found[kind] += event.self_cpu_time_total
+                        break
+            found[BETWEEN] = max(whole - sum(found.values()), 0.0)
+            for kind, microseconds in found.items():
+                spent[kind].append(microseconds)
+        whole_times = np.sum(list(spent.values()), axis=0)
+        for kind, times in spent.items():
+            yield Row(
+                "profile",
+                kind,
+                name,
+                batch=batch,
+                ratio=middle(np.array(times) / whole_times),
+                of="share of the time of relviz guided",
+                value=middle(np.array(times) / batch),
+                unit="us a window",
+                rounds=turns,
+            )

@@ -32,6 +32,7 @@ _FACE = {
 }
 _ROOMS = (
     "acoustics",
+    "asking",
     "attributions",
     "audio",
     "backprop",

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from relviz._targets import Choice
 from relviz.networks import ChannelsLast, RawWaveformCNN
 
-__all__ = ["Weights", "call", "relevance", "scores", "weights"]
+__all__ = ["Weights", "call", "parts", "relevance", "scores", "weights"]
 
 AT_ONCE = 16
 """Windows whose memory a processor's cache holds; on a GPU more are better."""
@@ -127,7 +127,7 @@ def scores(net: object, x: Tensor) -> Tensor | None:
         rows = x.reshape(-1, known.window)
         room = _Room(known, rows, backwards=False)
         found = rows.new_empty(len(rows), len(known.out[1]))
-        for some in _parts(len(rows), room.windows):
+        for some in parts(len(rows), room.windows):
             found[some] = _forward(known, rows[some], room).scores
         return found.reshape(*x.shape[:-1], -1)
 
@@ -145,7 +145,7 @@ def relevance(net: object, x: Tensor, target: Choice, rule: str) -> Tensor | Non
         rows = x.reshape(-1, known.window)
         room = _Room(known, rows)
         found = torch.empty_like(rows, memory_format=torch.contiguous_format)
-        for some in _parts(len(rows), room.windows):
+        for some in parts(len(rows), room.windows):
             kept = _forward(known, rows[some], room)
             found[some] = _backward(known, kept, target(kept.scores, some), rule, room)
         return found.reshape(x.shape)
@@ -184,7 +184,8 @@ def _last(kernels: Tensor) -> Tensor:
     return kernels.unsqueeze(2).contiguous(memory_format=torch.channels_last)
 
 
-def _parts(total: int, size: int) -> Iterator[slice]:
+def parts(total: int, size: int) -> Iterator[slice]:
+    """Cut so many items into slices of a size; the last may be shorter."""
     return (slice(i, min(i + size, total)) for i in range(0, total, size))
 
 

@@ -735,7 +735,8 @@ def shift_formant(
     number : int, optional
         Which formant, 1 for F1; default, the first four together.
     ceiling : float
-        Praat's five formants are looked for below it, in Hz: 5000 for men, 5500 for women.
+        Praat's five formants are looked for below it, in Hz: 5000 for men, 5500 for women. Below
+        half of a lower rate there are as many fewer.
     max_bandwidth : float
         In Hz: what is as wide or wider is no formant, and has no number.
 
@@ -785,7 +786,9 @@ def shift_formant(
     padded = np.pad(samples, (before + half, before + 2 * half))  # Praat needs some length
     changed = np.zeros(len(padded))
     sound = _sound(padded, sample_rate)
-    track = sound.to_formant_burg(0.01, 5, min(ceiling, sample_rate / 2), 0.025, 50.0)
+    highest = min(ceiling, sample_rate / 2)
+    count = round(10 * highest / ceiling) / 2  # Praat takes halves: a pole each
+    track = sound.to_formant_burg(0.01, count, highest, 0.025, 50.0)
     for first in range(0, len(samples) + half, half):
         time = (first + before + half) / sample_rate
         piece = padded[first : first + before + 2 * half]

@@ -4,7 +4,8 @@ Three kinds of question, and none of them asks how a picture looks.
 
 randomise
     Does relevance change when what the network has learnt is overwritten, all layers from the
-    output down (`cascade`) or one alone (`independent`)?
+    output down (`cascade`) or one alone (`independent`)? `untrained` and `permuted` make the copies
+    that have nothing left of it.
 compare
     Does it differ between classes (`class_sensitivity`)? `cosine` and `spearman` say by how much
     two signals differ.
@@ -56,6 +57,7 @@ __all__ = [
     "keep",
     "layers",
     "occlusion",
+    "permuted",
     "randomised",
     "spearman",
     "untrained",
@@ -174,11 +176,19 @@ def randomised(net: Net, names: Sequence[str], seed: int = 0) -> Net:
     >>> [bool((a.weight == b.weight).any()) for a, b in ((net[0], other[0]), (net[2], other[2]))]
     [True, False]
     """
+    fresh, chosen = _copied(net, names, seed)
+    for place, name in chosen:
+        _redraw(fresh.get_submodule(name), name, np.random.SeedSequence([seed, place]))
+    return fresh
+
+
+def _copied(net: Net, names: Sequence[str] | None, seed: int) -> tuple[Net, list[tuple[int, str]]]:
+    """A copy of a network, and of which of its layers something is asked: (place, name)."""
     if seed < 0:
         raise ParameterError(f"seed is {seed}: give 0 or more.")
     known = layers(net)
-    chosen: set[str] = set()
-    for name in [names] if isinstance(names, str) else names:
+    chosen: set[str] = set(known if names is None else ())
+    for name in [names] if isinstance(names, str) else names or ():
         inside = {each for each in known if each == name or each.startswith(f"{name}.")}
         if not inside:
             raise ParameterError(
@@ -192,10 +202,7 @@ def randomised(net: Net, names: Sequence[str], seed: int = 0) -> Net:
             f"the network cannot be copied ({str(error).split('. ')[0].rstrip('.')}): call it once "
             "under torch.no_grad() first."
         ) from error
-    for place, name in enumerate(known):
-        if name in chosen:
-            _redraw(fresh.get_submodule(name), name, np.random.SeedSequence([seed, place]))
-    return fresh
+    return fresh, [(place, name) for place, name in enumerate(known) if name in chosen]
 
 
 def _redraw(layer: nn.Module, name: str, seed: np.random.SeedSequence) -> None:
@@ -293,7 +300,108 @@ def untrained(net: Net, seed: int = 0) -> Net:
     return randomised(net, layers(net), seed)
 
 
-def cascade(net: Net, seed: int = 0) -> Iterator[tuple[str, Net]]:
+def permuted(
+    net: Net,
+    names: Sequence[str] | None = None,
+    seed: int = 0,
+    *,
+    sample: Tensor | None = None,
+) -> Net:
+    """Return a copy of `net` whose weights have changed places, layer by layer; `net` stays.
+
+    A network that knows nothing, and whose weights are distributed as training left them: beside
+    `untrained`, it tells what is owed to the size of the weights and what to their order.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Any network; its layers need no `reset_parameters`.
+    names : sequence of str, optional
+        Which layers, as in `randomised`; default, all.
+    seed : int
+        Fixes the orders. Each depends on `seed` and the place of the layer alone.
+    sample : Tensor, (items, ...), optional
+        Inputs, such as windows of speech, on which batch normalisation measures its means and
+        variances anew. Without it they stay as training left them, for signals that no longer
+        occur, and such a copy may be sick: chapter 13 of the book shows one.
+
+    Returns
+    -------
+    nn.Module
+        Each of its parameters holds the numbers of the original in a random order, so that their
+        sum, their variance and all other moments are the same. A parameter of one number, and what
+        is no parameter, stay as they are. Weight norm, spectral norm, pruning and other
+        parametrizations are gone, as in `randomised`: the weights that they made are permuted.
+
+    Raises
+    ------
+    ParameterError
+        For a name without weights, a seed below 0, and a sample from which no variance can be
+        taken.
+
+    Notes
+    -----
+    Explained in chapter 13 of the book.
+
+    References
+    ----------
+    Adebayo et al. (2018), section 3, whose randomisation draws new weights; the permutation is
+    that of permutation tests.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Linear(30, 20), nn.ReLU(), nn.Linear(20, 2))
+    >>> other = permuted(net, seed=1)
+    >>> bool((other[0].weight == net[0].weight).all())
+    False
+    >>> torch.equal(other[0].weight.flatten().sort()[0], net[0].weight.flatten().sort()[0])
+    True
+    """
+    fresh, chosen = _copied(net, names, seed)
+    for place, name in chosen:
+        layer = fresh.get_submodule(name)
+        _make_plain(layer)
+        rng = np.random.default_rng([seed, place])
+        with torch.no_grad():
+            for value in layer.parameters(recurse=False):
+                order = torch.from_numpy(rng.permutation(value.numel())).to(value.device)
+                value.copy_(value.flatten()[order].view_as(value))
+    if sample is not None:
+        _recalibrate(fresh, sample)
+    return fresh
+
+
+def _recalibrate(net: nn.Module, sample: Tensor) -> None:
+    """Let batch normalisation measure its statistics on a sample, and nothing else be trained."""
+    norms = [
+        each
+        for each in net.modules()
+        if isinstance(each, nn.modules.batchnorm._BatchNorm) and each.track_running_stats
+    ]
+    before = [(each, each.training) for each in net.modules()]
+    momenta = [each.momentum for each in norms]
+    net.eval()
+    for each in norms:
+        each.reset_running_stats()
+        each.momentum = None  # the plain mean of what is seen
+        each.training = True
+    try:
+        with torch.no_grad():
+            net(sample)
+    except ValueError as error:  # of torch, for one value a channel
+        raise ParameterError(
+            f"a sample of shape {tuple(sample.shape)} has no variance to measure ({error}): give "
+            "more items."
+        ) from error
+    for each, momentum in zip(norms, momenta, strict=True):
+        each.momentum = momentum
+    for module, training in before:
+        module.training = training
+
+
+def cascade(
+    net: Net, seed: int = 0, how: Callable[[Net, Sequence[str], int], Net] = randomised
+) -> Iterator[tuple[str, Net]]:
     """Yield a copy for every layer, output first: it and all above it have random weights.
 
     Parameters
@@ -302,13 +410,15 @@ def cascade(net: Net, seed: int = 0) -> Iterator[tuple[str, Net]]:
         As `randomised` takes it.
     seed : int
         Fixes the weights, as in `randomised`.
+    how : callable
+        `randomised` or `permuted`: what becomes of the layers that were reached.
 
     Yields
     ------
     name : str
         The layer that was reached.
     copy : nn.Module
-        The last one has nothing left of `net`.
+        The last one has nothing left of `net`; of `permuted`, nothing in its place.
 
     Raises
     ------
@@ -331,10 +441,12 @@ def cascade(net: Net, seed: int = 0) -> Iterator[tuple[str, Net]]:
     """
     names = layers(net)
     for i in reversed(range(len(names))):
-        yield names[i], randomised(net, names[i:], seed)
+        yield names[i], how(net, names[i:], seed)
 
 
-def independent(net: Net, seed: int = 0) -> Iterator[tuple[str, Net]]:
+def independent(
+    net: Net, seed: int = 0, how: Callable[[Net, Sequence[str], int], Net] = randomised
+) -> Iterator[tuple[str, Net]]:
     """Yield a copy for every layer, output first: it alone has random weights.
 
     Parameters
@@ -343,6 +455,8 @@ def independent(net: Net, seed: int = 0) -> Iterator[tuple[str, Net]]:
         As `randomised` takes it.
     seed : int
         Fixes the weights, which are those that `cascade` draws.
+    how : callable
+        As in `cascade`.
 
     Yields
     ------
@@ -372,7 +486,7 @@ def independent(net: Net, seed: int = 0) -> Iterator[tuple[str, Net]]:
     True
     """
     for name in reversed(layers(net)):
-        yield name, randomised(net, [name], seed)
+        yield name, how(net, [name], seed)
 
 
 def cosine(a: Array, b: Array) -> NDArray[np.float64]:

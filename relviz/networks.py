@@ -7,7 +7,7 @@ softmax is left to the loss, as section 3.2 discards it before taking gradients.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from numbers import Integral
@@ -27,6 +27,7 @@ __all__ = [
     "Architecture",
     "ChannelsLast",
     "Conv",
+    "Described",
     "Layer",
     "RawWaveformCNN",
     "Until",
@@ -240,7 +241,7 @@ class ChannelsLast(nn.Conv1d):
 
     The first layer of a raw-waveform network is a product of frames and kernels (figure 1 of the
     paper), and is computed as one. No padding, dilation or groups; everything else is as in
-    `torch.nn.Conv1d`. Measured by benchmarks/relevance.py.
+    `torch.nn.Conv1d`. Measured by benchmarks/training.py.
 
     Parameters
     ----------
@@ -393,6 +394,65 @@ class Until(nn.Module):
         if isinstance(self.net, RawWaveformCNN):  # its layers know one leading dimension
             return found.reshape(*inputs[0].shape[:-1], *found.shape[1:])
         return found
+
+
+class Described(nn.Module):
+    """Any network as relviz asks it: (batch, samples) to scores; and what it does not say itself.
+
+    For a network whose attributes cannot be set, that takes (batch, 1, samples), or that returns
+    more than scores.
+
+    Parameters
+    ----------
+    net : callable
+        Its weights are shared, and it is left as it is.
+    sample_rate : int, optional
+        At which it hears, in Hz; default, what it says in `metadata.sample_rate` or `sample_rate`.
+    window : int, optional
+        Samples it hears; default, what it says alike.
+    normalise : {"window", "utterance", "none"}, optional
+        As in `relviz.relevance_signal`; default, what it says alike.
+    classes : sequence of str, optional
+        Names of its scores; default, what it says alike.
+    channel : bool
+        Give it (batch, 1, samples).
+    scores : callable, optional
+        Takes what it returns, such as a tuple, to scores.
+
+    Examples
+    --------
+    >>> inner = nn.Sequential(nn.Conv1d(1, 3, 400), nn.Flatten())
+    >>> net = Described(inner, sample_rate=8000, window=400, channel=True)
+    >>> net(torch.zeros(2, 400)).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        net: Callable[..., Any],
+        *,
+        sample_rate: int | None = None,
+        window: int | None = None,
+        normalise: str | None = None,
+        classes: Sequence[str] | None = None,
+        channel: bool = False,
+        scores: Callable[[Any], Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.net, self.channel, self.scores = net, channel, scores
+        inner = getattr(net, "metadata", None)
+        given = dict(sample_rate=sample_rate, window=window, normalise=normalise, classes=classes)
+        for name, value in given.items():
+            if value is None:
+                value = getattr(inner, name, None) or getattr(net, name, None)
+            # a layer or a window function of this name says nothing
+            is_other = isinstance(value, nn.Module) or (isinstance(value, Tensor) and value.ndim)
+            setattr(self, name, None if is_other else value)
+        self.training = getattr(net, "training", False)
+
+    def forward(self, x: Tensor) -> Any:
+        found = self.net(x.unsqueeze(-2) if self.channel else x)
+        return found if self.scores is None else self.scores(found)
 
 
 def _aliases(net: nn.Module) -> dict[str, str]:

@@ -155,10 +155,11 @@ class Results:
 
         if kind not in ("frames", "files"):
             raise ParameterError(f"kind {kind!r} is unknown: use frames or files.")
-        return dd.read_parquet(self.folder / kind)
+        # of buckets Dask would make a column, and take "12" for a number where others are "1e"
+        return dd.read_parquet(self.folder / kind, dataset={"partitioning": None})
 
     def failures(self) -> pd.DataFrame:
-        """Return which recordings could not be explained at the last call, and why."""
+        """Return which recordings could not be explained at the last call that ended, and why."""
         import pandas as pd
 
         path = self.folder / "failures.parquet"

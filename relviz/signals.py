@@ -11,10 +11,10 @@ signal and cancels the images. Hence the default hop of 97 samples, a prime.
 
 from __future__ import annotations
 
+import numbers
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sized
-from itertools import islice
+from collections.abc import Callable, Iterator
 from math import gcd
 from typing import Any, Literal, TypeVar, cast, get_args
 
@@ -23,7 +23,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from relviz import audio
+from relviz import _engine, audio, tasks
 from relviz._errors import ParameterError
 from relviz.attributions import Attribution, Method, relevance
 from relviz.backprop import Target
@@ -33,6 +33,10 @@ __all__ = [
     "Scale",
     "batches",
     "check_rate",
+    "forecast",
+    "log_posteriors",
+    "network_rate",
+    "network_window",
     "normalisation",
     "relevance_blocks",
     "relevance_signal",
@@ -48,8 +52,14 @@ Item = TypeVar("Item")
 _STRETCH = 480_000
 """Samples of a recording that are looked at or handed on at a time: half a minute."""
 
-_LONG = 10.0
+LONG = 10.0
 """Seconds that nobody should wait without being told."""
+
+_FEW = 8
+"""Windows that are asked for without asking first how long they take."""
+
+_SURE = 0.5
+"""Seconds that a trial lasts from which the time of all windows is told."""
 
 Scale = Literal["rms", "none"]
 """What becomes of the relevance of each window."""
@@ -97,11 +107,13 @@ def relevance_signal(
         score is steeper; "none" leaves the gradients as they are.
     centres : tuple of int, optional
         (first, last), both in samples and included: only windows centred there are used, from
-        `first` on; None covers the utterance. A single window is `centres=(c, c)`.
+        `first` on; None covers the utterance. A single window is `centres=(c, c)`. Who says where
+        windows lie may give a word that is shorter than one: it then stands between zeros.
     batch_size : int
         Windows at a time.
     progress : bool, optional
-        Show a bar; None shows one where the first windows say that all will take over ten seconds.
+        Show a bar; None shows one where a few windows of noise, tried first, say that all will take
+        over ten seconds. The bar says at its start how long, as `forecast` finds it.
 
     Returns
     -------
@@ -115,7 +127,7 @@ def relevance_signal(
         For parameters that cannot be right, a rate that is not the network's, and for relevance
         that is NaN or infinite.
     AudioError
-        For a wave that is silent, not finite or shorter than a window.
+        For a wave that is silent, not finite, or shorter than a window without `centres`.
 
     Warns
     -----
@@ -138,14 +150,11 @@ def relevance_signal(
     >>> relviz.relevance_signal(relviz.load("phones"), wave, hop_length=997).shape
     (8000,)
     """
-    samples = audio.check(wave, minimum=_window(net, window))
-    _check_options(net, samples, hop_length, sample_rate, target, scale, centres, batch_size)
-    found = np.zeros(len(samples))
-    heard = _checked(samples, 1, normalisation(net, normalise))
-    for begin, block in _blocks(
+    blocks = _begun(
         net,
-        heard,
+        wave,
         hop_length,
+        sample_rate,
         target,
         method,
         window,
@@ -154,9 +163,8 @@ def relevance_signal(
         centres,
         batch_size,
         progress,
-    ):
-        found[begin : begin + len(block)] = block
-    return found
+    )
+    return np.concatenate([block for _, block in blocks])
 
 
 def relevance_blocks(
@@ -212,13 +220,11 @@ def relevance_blocks(
     >>> sum(len(block) for _, block in blocks)
     8000
     """
-    how = normalisation(net, normalise)
-    heard = _checked(wave, _window(net, window), how)
-    _check_options(net, heard, hop_length, sample_rate, target, scale, centres, batch_size)
-    return _blocks(
+    return _begun(
         net,
-        heard,
+        wave,
         hop_length,
+        sample_rate,
         target,
         method,
         window,
@@ -230,17 +236,23 @@ def relevance_blocks(
     )
 
 
-def _check_options(
-    net: object,
-    heard: Sized,
+def _begun(
+    net: Callable[[Tensor], Any],
+    wave: ArrayLike,
     hop_length: int,
     sample_rate: float | None,
     target: Target,
-    scale: str,
+    method: Method | Attribution,
+    window: int | None,
+    normalise: Normalise | None,
+    scale: Scale,
     centres: tuple[int, int] | None,
     batch_size: int,
-) -> None:
-    """Refuse what cannot be right, and warn of aliasing where the user calls."""
+    progress: bool | None,
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Refuse what cannot be right, warn of aliasing where the user calls, and begin."""
+    length, how = network_window(net, window), normalisation(net, normalise)
+    heard = _checked(wave, length if centres is None else 1, how)
     if sample_rate is not None:
         check_rate(net, sample_rate)
     if not isinstance(hop_length, (int, np.integer)) or hop_length < 1:
@@ -261,29 +273,19 @@ def _check_options(
         )
     if first + hop_length <= last:
         _warn_aliasing(net, int(hop_length))
-
-
-def _blocks(
-    net: Callable[[Tensor], Any],
-    heard: _Heard,
-    hop_length: int,
-    target: Target,
-    method: Method | Attribution,
-    window: int | None,
-    normalise: Normalise | None,
-    scale: Scale,
-    centres: tuple[int, int] | None,
-    batch_size: int,
-    progress: bool | None,
-) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    length = _window(net, window)
-    first, last = centres if centres is not None else (0, len(heard) - 1)
     starts = np.arange(first, last + 1, hop_length) - length // 2
-    rows = _rows(
-        net, heard, starts, length, target, method, normalisation(net, normalise), batch_size
-    )
-    shown = _bar(rows, lambda each: len(each[1]), len(starts), progress)
-    return _averaged(shown, starts, length, len(heard), scale)
+
+    def relevances() -> Iterator[tuple[slice, Tensor]]:
+        for some in _engine.parts(len(starts), batch_size):
+            windows = _windows(net, heard, starts[some], length, how)
+            yield some, _relevance(net, windows, target, method)
+
+    seconds = None
+    if progress is not False and len(starts) > _FEW:
+        count = len(starts)
+        seconds = forecast(net, count, target, method, window=length, batch_size=batch_size)
+    rows = _bar(relevances(), lambda each: len(each[1]), len(starts), progress, seconds)
+    return _averaged(rows, starts, length, len(heard), scale)
 
 
 class _Heard:
@@ -324,20 +326,13 @@ def _checked(wave: ArrayLike, length: int, how: Normalise) -> _Heard:
     return _Heard(array, mean, np.sqrt(squares / len(array)))
 
 
-def _rows(
-    net: Callable[[Tensor], Any],
-    heard: _Heard,
-    starts: NDArray[np.int64],
-    length: int,
-    target: Target,
-    method: Method | Attribution,
-    how: Normalise,
-    batch_size: int,
-) -> Iterator[tuple[slice, Tensor]]:
-    """Relevance of all windows, in order: which of the starts, (some, window)."""
-    for some in _some(len(starts), batch_size):
-        windows = _windows(net, heard, starts[some], length, how)
-        yield some, relevance(net, windows, target, method)
+def _relevance(
+    net: Callable[[Tensor], Any], windows: Tensor, target: Target, method: Method | Attribution
+) -> Tensor:
+    try:
+        return relevance(net, windows, target, method)
+    except (RuntimeError, IndexError) as error:
+        raise _misfit(net, windows, error) from error
 
 
 def _averaged(
@@ -429,12 +424,123 @@ def batches(
     >>> [x.shape for _, x in batches(None, wave, np.array([0, 3, 6]), window=4, batch_size=2)]
     [torch.Size([2, 4]), torch.Size([1, 4])]
     """
-    length, how = _window(net, window), normalisation(net, normalise)
+    length, how = network_window(net, window), normalisation(net, normalise)
     _check_batch(batch_size)
     heard = _checked(wave, 1, how) if how == "utterance" else _Heard(wave)
-    parts = [starts[some] for some in _some(len(starts), batch_size)]
+    parts = [starts[some] for some in _engine.parts(len(starts), batch_size)]
     for part in _bar(iter(parts), len, len(starts), progress):
         yield part, _windows(net, heard, part, length, how)
+
+
+def log_posteriors(net: Callable[[Tensor], Any], windows: Tensor) -> NDArray[np.float64]:
+    """Return what a network says of windows, without a graph.
+
+    Parameters
+    ----------
+    net : callable
+        From (batch, window) samples to scores, (batch, classes), or, of a network that decides
+        frame by frame, (batch, frames, classes), of which the middle frame counts.
+    windows : Tensor, (batch, window)
+        As `batches` gives them.
+
+    Returns
+    -------
+    ndarray, (batch, classes)
+        Logarithms of probabilities that add up to 1.
+
+    Raises
+    ------
+    ParameterError
+        For a network that returns something else.
+
+    Examples
+    --------
+    >>> import torch
+    >>> log_posteriors(lambda x: x, torch.zeros(1, 2)).round(3)
+    array([[-0.693, -0.693]])
+    """
+    try:
+        scores = _engine.call(net, windows)
+    except (RuntimeError, IndexError) as error:
+        raise _misfit(net, windows, error) from error
+    if not isinstance(scores, Tensor) or scores.ndim not in (2, 3) or len(scores) != len(windows):
+        kind = "scores" if isinstance(scores, Tensor) else f"a {type(scores).__name__}"
+        shape = f" of shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else ""
+        raise ParameterError(
+            f"the network returns {kind}{shape} for {len(windows)} windows: wrap it "
+            "(relviz.networks.Described), so that it returns scores, (batch, classes) or (batch, "
+            "frames, classes)."
+        )
+    if scores.ndim == 3:
+        scores = scores[:, scores.shape[1] // 2]
+    return scores.double().log_softmax(-1).cpu().numpy()
+
+
+def _misfit(net: Callable[[Tensor], Any], windows: Tensor, error: Exception) -> Exception:
+    """What to say of a network that cannot be called: it may take (batch, 1, samples)."""
+    some = windows[:1].expand(3, -1)
+    with torch.no_grad():
+        try:
+            net(some)
+        except (RuntimeError, IndexError):
+            try:
+                net(some[:, None])
+            except (RuntimeError, IndexError):
+                return error
+        else:  # so it was something else
+            return error
+    return ParameterError(
+        "the network takes (batch, 1, samples) and is given (batch, samples): wrap it as "
+        "relviz.networks.Described(net, channel=True)."
+    )
+
+
+def forecast(
+    net: Callable[[Tensor], Any],
+    windows: int,
+    target: Target = None,
+    method: Method | Attribution = "guided",
+    *,
+    window: int | None = None,
+    batch_size: int = 64,
+) -> float:
+    """Return how long the relevance of so many windows will take, by trying it on a few of noise.
+
+    Parameters
+    ----------
+    net : callable
+        As in `relevance_signal`.
+    windows : int
+        How many will be asked for.
+    target, method, window
+        As in `relevance_signal`.
+    batch_size : int
+        Windows at a time. The trials grow towards it, until one has lasted half a second, or tells
+        that all will be done in ten.
+
+    Returns
+    -------
+    float
+        Seconds; where it is not more than ten, it may be much less.
+
+    Examples
+    --------
+    >>> import relviz
+    >>> forecast(relviz.load("phones"), windows=40) < 60
+    True
+    """
+    length, size, warm = network_window(net, window), 1, False
+    rng = np.random.default_rng(0)
+    while True:
+        noise = torch.from_numpy(rng.standard_normal((size, length), dtype=np.float32))
+        some = _like_parameters(net, noise)
+        begun = time.monotonic()
+        _relevance(net, some, target, method)
+        took = time.monotonic() - begun
+        seconds = took * windows / size
+        if seconds <= LONG or size >= min(batch_size, windows) or (warm and took > _SURE):
+            return seconds
+        size, warm = (2 * size if warm else 1), True  # the first may be slow as it is the first
 
 
 def _windows(
@@ -447,13 +553,96 @@ def _windows(
     return _like_parameters(net, windows)
 
 
-def _some(total: int, size: int) -> Iterator[slice]:
-    return (slice(i, min(i + size, total)) for i in range(0, total, size))
-
-
 def _check_batch(batch_size: int) -> None:
     if batch_size < 1:
         raise ParameterError(f"batch_size is {batch_size}: give 1 window or more.")
+
+
+def network_rate(net: object) -> int | None:
+    """Return the rate at which a network says that it hears.
+
+    Parameters
+    ----------
+    net : callable
+        Asked for `net.metadata.sample_rate`, then for `net.sample_rate`.
+
+    Returns
+    -------
+    int or None
+        In Hz; None where it does not say.
+
+    Raises
+    ------
+    ParameterError
+        For what is no whole number of Hz above 0.
+
+    Examples
+    --------
+    >>> network_rate(lambda x: x) is None
+    True
+    """
+    rate = _said(net, "sample_rate")
+    if rate is None:
+        return None
+    whole = _whole(rate)
+    if whole is None:
+        raise ParameterError(
+            f"the network's sample_rate is {rate!r}: set it to a whole number of Hz, such as 8000."
+        )
+    return whole
+
+
+def network_window(net: object, window: int | None = None) -> int:
+    """Return how many samples a network hears: what is given, or what the network says.
+
+    Parameters
+    ----------
+    net : callable
+        Asked for `net.window` when `window` is None.
+    window : int, optional
+        What is given.
+
+    Returns
+    -------
+    int
+        Samples.
+
+    Raises
+    ------
+    ParameterError
+        Where neither is a whole number above 0.
+
+    Examples
+    --------
+    >>> network_window(None, 400)
+    400
+    """
+    # many networks keep a window function under this name, which says nothing of a length
+    length = _whole(_said(net, "window") if window is None else window)
+    if length is None:
+        raise ParameterError(
+            "the network does not say how many samples it hears: pass window=, e.g. window=4000."
+        )
+    return length
+
+
+def _said(net: object, what: str) -> Any:
+    """What a network says of itself in its metadata or by an attribute; None where it does not."""
+    inside = net.module if isinstance(net, nn.DataParallel) else net
+    for place in (getattr(inside, "metadata", None), inside, net):
+        if (says := getattr(place, what, None)) is not None:
+            return says
+    return None
+
+
+def _whole(number: Any) -> int | None:
+    """A whole number above 0, of whatever type; None for anything else."""
+    if isinstance(number, (Tensor, np.ndarray)) and number.ndim == 0:
+        number = number.item()
+    if isinstance(number, bool) or not isinstance(number, numbers.Real):
+        return None
+    value = float(number)
+    return int(value) if value > 0 and value.is_integer() else None
 
 
 def check_rate(net: object, sample_rate: float, name: str = "the network") -> None:
@@ -482,8 +671,7 @@ def check_rate(net: object, sample_rate: float, name: str = "the network") -> No
 say its rate, so that 16000 Hz is taken: set net.sample_rate, or resample the wave \
 (relviz.audio.resample).
     """
-    says = getattr(getattr(net, "metadata", None), "sample_rate", None)
-    says = getattr(net, "sample_rate", None) if says is None else says
+    says = network_rate(net)
     rate = audio.SAMPLE_RATE if says is None else says
     if sample_rate == rate:
         return
@@ -504,7 +692,7 @@ def normalisation(net: object, normalise: Normalise | None = None) -> Normalise:
     Parameters
     ----------
     net : callable
-        Asked for `net.metadata.normalise` when `normalise` is None.
+        Asked for `net.metadata.normalise`, then for `net.normalise`, when `normalise` is None.
     normalise : {"window", "utterance", "none"}, optional
         What is asked for.
 
@@ -523,7 +711,8 @@ def normalisation(net: object, normalise: Normalise | None = None) -> Normalise:
     >>> normalisation(None)
     'window'
     """
-    how: Any = normalise or getattr(getattr(net, "metadata", None), "normalise", "window")
+    says = _said(net, "normalise")  # a layer of that name says nothing
+    how: Any = normalise or (says if isinstance(says, str) else "window")
     if how not in get_args(Normalise):
         raise ParameterError(f"normalise {how!r} is unknown: use window, utterance or none.")
     found: Normalise = how
@@ -600,15 +789,6 @@ _STRIDED = (
 )
 
 
-def _window(net: object, window: int | None) -> int:
-    length = getattr(net, "window", None) if window is None else window
-    if not isinstance(length, (int, np.integer)) or length < 1:
-        raise ParameterError(
-            "the network does not say how many samples it hears: pass window=, e.g. window=4000."
-        )
-    return int(length)
-
-
 def _warn_aliasing(net: object, hop_length: int) -> None:
     total = stride(net)
     if gcd(total, hop_length) > 1:
@@ -631,27 +811,21 @@ def _like_parameters(net: object, windows: Tensor) -> Tensor:
 
 
 def _bar(
-    items: Iterator[Item], size: Callable[[Item], int], total: int, progress: bool | None
+    items: Iterator[Item],
+    size: Callable[[Item], int],
+    total: int,
+    progress: bool | None,
+    seconds: float | None = None,
 ) -> Iterator[Item]:
-    """Pass items on, with a bar if that is asked for, or if the first say that all will last."""
-    done = 0
-    if progress is None:
-        progress = False
-        for turn in (1, 2):  # the first may be slow as it is the first
-            begun = time.monotonic()
-            for item in islice(items, 1):
-                yield item
-                done += size(item)
-                times = total / size(item) if turn == 2 else 2
-                progress = (time.monotonic() - begun) * times > _LONG
-            if progress:
-                break
-    if not progress:
+    """Pass items on, with a bar if that is asked for, or if all will last; it says how long."""
+    lasts = seconds is not None and seconds > LONG
+    if not (lasts if progress is None else progress):
         yield from items
         return
     from tqdm.auto import tqdm
 
-    with tqdm(total=total, initial=done, desc="relevance", unit="window") as bar:
+    title = f"relevance, {tasks.lasting(seconds)}" if lasts and seconds else "relevance"
+    with tqdm(total=total, desc=title, unit="window") as bar:
         for item in items:
             yield item
             bar.update(size(item))

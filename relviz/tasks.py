@@ -16,7 +16,7 @@ from typing import TypeVar
 from relviz._errors import ParameterError
 from relviz._extras import require
 
-__all__ = ["MOST", "run", "workers"]
+__all__ = ["MOST", "lasting", "run", "workers"]
 
 MOST = 4
 """Workers a core; more only take memory."""
@@ -81,6 +81,30 @@ def run(
     count = min(count, len(todo))
     results = _in_workers(function, todo, count) if count > 1 else map(function, todo)
     return _shown(results, len(todo), title, unit) if progress else results
+
+
+def lasting(seconds: float) -> str:
+    """Say about how long something will take.
+
+    Parameters
+    ----------
+    seconds : float
+        0 or more.
+
+    Returns
+    -------
+    str
+        In seconds, minutes or hours, to two digits.
+
+    Examples
+    --------
+    >>> lasting(12.3), lasting(200), lasting(20000)
+    ('about 12 s', 'about 3.3 min', 'about 5.6 h')
+    """
+    for unit, size in (("s", 1), ("min", 60)):
+        if seconds < 100 * size:
+            return f"about {float(f'{seconds / size:.2g}'):g} {unit}"
+    return f"about {float(f'{seconds / 3600:.2g}'):g} h"
 
 
 def workers(jobs: int) -> int:

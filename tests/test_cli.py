@@ -38,6 +38,7 @@ PAGES = (
     ["data", "fetch"],
     ["data", "check"],
     ["data", "align"],
+    ["data", "synthesise"],
     ["completion"],
 )
 

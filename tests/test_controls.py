@@ -135,6 +135,97 @@ def test_independent_changes_one_layer_to_what_the_cascade_draws(net):
         assert torch.equal(fresh.get_submodule(name).weight, last.get_submodule(name).weight)
 
 
+def by_hand(net, seed, places):
+    """The permuted copy, made by a loop of its own over named parameters."""
+    state = {name: value.clone() for name, value in net.state_dict().items()}
+    for place, layer in enumerate(NAMES):
+        if layer in places:
+            draw = np.random.default_rng([seed, place])
+            for name in (f"{layer}.weight", f"{layer}.bias"):
+                numbers = state[name].numpy().ravel()
+                moved = numbers[draw.permutation(len(numbers))].reshape(state[name].shape)
+                state[name] = torch.from_numpy(moved)
+    return state
+
+
+@pytest.mark.parametrize("names", [None, ["features.3"], ["classifier"]])
+def test_permuted_is_what_a_loop_by_hand_makes(net, names):
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    found = controls.permuted(net, names, seed=2).state_dict()
+    places = [n for n in NAMES if names is None or n.startswith(names[0])]
+    right = by_hand(net, 2, places)
+    assert all(torch.equal(found[name], right[name]) for name in right)
+    assert all(torch.equal(net.state_dict()[name], value) for name, value in before.items())
+    moved = {
+        name.rpartition(".")[0] for name in right if not torch.equal(found[name], before[name])
+    }
+    assert moved == set(places)
+
+
+def test_permuted_keeps_every_moment_and_depends_on_the_seed_alone(net):
+    one, same, other = (controls.permuted(net, seed=seed) for seed in (1, 1, 2))
+    assert changed(one, same) == set()
+    assert changed(one, other) == set(NAMES)
+    for a, b in zip(net.parameters(), one.parameters(), strict=True):
+        assert torch.equal(a.flatten().sort()[0], b.flatten().sort()[0])
+    state = torch.random.get_rng_state()
+    controls.permuted(net)
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_permuted_leaves_statistics_or_measures_them_on_a_sample():
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv1d(1, 4, 5), nn.BatchNorm1d(4), nn.LeakyReLU(), nn.Dropout(0.5), nn.Conv1d(4, 3, 3)
+    )
+    net[1].running_mean.normal_()
+    net.eval()
+    sample = torch.randn(9, 1, 40)
+    stale = controls.permuted(net, seed=1)
+    assert torch.equal(stale[1].running_mean, net[1].running_mean)
+    healthy = controls.permuted(net, seed=1, sample=sample)
+    heard = stale[0](sample)  # the same convolution
+    np.testing.assert_allclose(healthy[1].running_mean, heard.mean((0, 2)).detach(), rtol=1e-5)
+    variance = heard.var((0, 2), unbiased=True).detach()
+    np.testing.assert_allclose(healthy[1].running_var, variance, rtol=1e-5)
+    assert healthy[1].momentum == net[1].momentum
+    assert not any(layer.training for layer in healthy.modules())
+    assert controls.permuted(net.train(), sample=sample).training
+    with pytest.raises(ValueError, match=r"a sample of shape \(1, 4\) has no variance to measure"):
+        controls.permuted(
+            nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2)), sample=torch.ones(1, 4)
+        )
+
+
+def test_permuted_takes_layers_that_nobody_can_draw():
+    class Gain(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gain = nn.Parameter(torch.arange(50.0))
+
+    net = Gain()
+    with pytest.raises(ValueError, match="no reset_parameters draws"):
+        controls.untrained(net)
+    assert sorted(controls.permuted(net).gain.tolist()) == list(range(50))
+    assert net.gain.tolist() == list(range(50))
+
+
+def test_permuted_refuses(net):
+    with pytest.raises(ValueError, match="there is no layer 'conv'"):
+        controls.permuted(net, ["conv"])
+    with pytest.raises(ValueError, match="seed is -1: give 0 or more"):
+        controls.permuted(net, seed=-1)
+
+
+def test_cascades_of_permutations(net):
+    steps = dict(controls.cascade(net, 4, controls.permuted))
+    assert list(steps) == list(reversed(NAMES))
+    assert changed(steps["classifier.0"], net) == {"classifier.0", "classifier.2"}
+    assert changed(steps[NAMES[0]], controls.permuted(net, seed=4)) == set()
+    alone = dict(controls.independent(net, 4, controls.permuted))
+    assert changed(alone["features.3"], net) == {"features.3"}
+
+
 # --- likeness
 
 
@@ -424,6 +515,11 @@ def test_no_trained_number_is_left_in_a_reparametrised_layer(kind):
     assert torch.equal(net(x), before) and not torch.equal(fresh(x), before)
     again = controls.randomised(net, ["2"], seed=1)
     assert torch.equal(again[0](x), net[0](x)) and torch.equal(again[2].weight, fresh[2].weight)
+    shuffled = controls.permuted(net, seed=1)
+    for place in (0, 2):  # the weights that it computes with, in another order
+        sorted_ = [each[place].weight.detach().flatten().sort()[0] for each in (net, shuffled)]
+        assert torch.equal(*sorted_) and not torch.equal(shuffled[place].weight, net[place].weight)
+    assert torch.equal(net(x), before)
 
 
 def test_batch_statistics_without_parameters_are_layers_too():

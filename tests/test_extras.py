@@ -134,9 +134,12 @@ def test_the_sentence(monkeypatch):
     assert isinstance(refused.value, ImportError)
 
 
-def alone(code: str) -> str:
-    """Run code where nothing is installed but the core, and return what it prints."""
-    hide = f"import sys\nfor name in {sorted(OPTIONAL)!r}: sys.modules[name] = None\n"
+def alone(code: str, *extras: str) -> str:
+    """Run code where nothing is installed but the core and some extras; return what it prints."""
+    hidden = {module for module, extra in OPTIONAL.items() if extra not in extras}
+    if "speech" in extras:
+        hidden -= {"cloudpickle"}  # joblib needs it, too
+    hide = f"import sys\nfor name in {sorted(hidden)!r}: sys.modules[name] = None\n"
     done = subprocess.run([sys.executable, "-c", hide + code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -158,6 +161,29 @@ def test_the_core_alone_serves_a_researcher():
     assert said.split() == ["True", "6000", "3"]
 
 
+@pytest.mark.slow
+def test_one_recording_is_explained_with_the_extra_speech():
+    said = alone(
+        "import relviz\n"
+        "from relviz.corpora import vowel\n"
+        "wave = vowel(120, (500, 1500, 2500))\n"
+        "found = relviz.explain(wave, 'phones', sample_rate=16000, hop_length=997)\n"
+        "print(len(found.frames), len(found.effects) > 5, found._repr_html_())\n"
+        "for code in ('found.html()', 'relviz.explanation.explain_folder'):\n"
+        "    try: exec(code)\n"
+        "    except relviz.RelvizError as error: print(error)\n",
+        "speech",
+    ).splitlines()
+    assert said == [
+        "40 True None",
+        *(
+            f"{module} is not installed: pip install 'relviz[{extra}] @ "
+            "git+https://github.com/relviz/relviz' brings it."
+            for module, extra in (("anywidget", "book"), ("dask", "cluster"))
+        ),
+    ]
+
+
 REFUSED = {
     "import relviz.studies": "joblib",
     "import relviz.studies.vowels": "joblib",
@@ -167,6 +193,7 @@ REFUSED = {
     "list(relviz.tasks.run(abs, [1], jobs=1))": "joblib",
     "import relviz.widgets.relu": "anywidget",
     "relviz.studies": "joblib",
+    "relviz.explain": "pandas",
     "relviz.acoustics.shift_f0([0.0] * 800, 16000, 1.1)": "parselmouth",
     "relviz.export.guided_graph(relviz.load('phones'))": "onnx",
 }

@@ -33,6 +33,7 @@ ROOMS = (
         "controls",
         "_cards",
         "pretrained",
+        "asking",
         "crepe",
         "export",
     ),

@@ -152,22 +152,31 @@ def test_progress_bar(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_call_that_will_last_says_so_at_its_start(monkeypatch, capsys):
-    """The first windows tell; by then, hundreds of others are still to come."""
-    clock = iter([0.0, 4.0, 4.0, 4.5])  # after the first, a batch takes half a second
-    monkeypatch.setattr(signals, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+def ticking(monkeypatch, *lasting):
+    """A clock by which the first trial lasts so long, the second, and so on; then none is left."""
+    ticks = iter(np.repeat(np.cumsum([0.0, *lasting]), 2)[1:-1].tolist())
+    monkeypatch.setattr(signals, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+
+
+def test_a_call_that_will_last_says_so_before_it_starts(monkeypatch, capsys):
+    """A few windows of noise tell: the first of them may be slow as it is the first."""
     last = dict(hop_length=1, window=40, batch_size=10)
-    wave = tone(211)  # 22 batches, 11 seconds
+    wave = tone(211)
+    ticking(monkeypatch, 4.0, 0.05, 0.1, 0.2, 0.4, 0.8)  # 0.05 s a window, in ever larger trials
     signals.relevance_signal(tiny(), wave, **last)
-    assert "relevance" in capsys.readouterr().err
-    clock = iter([0.0, 4.0, 4.0, 4.5])
+    assert "relevance, about 11 s" in capsys.readouterr().err
+    ticking(monkeypatch, 4.0, 0.05)
     quiet = signals.relevance_signal(tiny(), wave[:191], **last)
     assert capsys.readouterr().err == ""
     assert quiet.shape == (191,)
-    clock = iter([0.0, 6.0])
+    ticking(monkeypatch, 6.0, 6.0)
     signals.relevance_signal(tiny(), wave[:191], **last)
-    assert "relevance" in capsys.readouterr().err
-    clock = iter([0.0])
+    assert "relevance, about 19 min" in capsys.readouterr().err
+    ticking(monkeypatch)
+    signals.relevance_signal(tiny(), wave, progress=False, **last)  # nobody asks
+    signals.relevance_signal(tiny(), wave, centres=(0, 7), **last)  # few windows
+    assert capsys.readouterr().err == ""
+    ticking(monkeypatch, 6.0)
     with pytest.raises(KeyboardInterrupt):
         signals.relevance_signal(stopped, wave, **last)
 
@@ -250,6 +259,46 @@ def test_a_wave_at_another_rate_than_the_networks_is_refused():
     said = relevance_signal(Says(sample_rate=8000), wave, sample_rate=8000)
     np.testing.assert_array_equal(said, relevance_signal(Says(), wave))
     relevance_signal(Says(metadata=SimpleNamespace(sample_rate=44100)), wave, sample_rate=44100)
+
+
+def test_what_a_network_says_of_itself_counts_and_what_only_bears_the_name_does_not():
+    wave = np.random.default_rng(0).standard_normal(2000) + 0.5
+    plain = relevance_signal(Says(), wave, normalise="none", method="gradient")
+    window = relevance_signal(Says(), wave, method="gradient")
+    assert not np.allclose(plain, window)
+    says = Says(normalise="none")
+    np.testing.assert_array_equal(relevance_signal(says, wave, method="gradient"), plain)
+    layer = Says(normalise=nn.LayerNorm(400))
+    np.testing.assert_array_equal(relevance_signal(layer, wave, method="gradient"), window)
+    for length in (400.0, np.int64(400), torch.tensor(400)):
+        found = relevance_signal(Says(window=length), wave, method="gradient")
+        np.testing.assert_array_equal(found, window)
+    for length in (torch.hann_window(400), np.hanning(400), True, 400.5, -400, np.inf, "400"):
+        with pytest.raises(ParameterError, match="does not say how many samples it hears"):
+            relevance_signal(Says(window=length), wave)
+    assert signals.network_rate(Says(sample_rate=torch.tensor(8000.0))) == 8000
+    with pytest.raises(ParameterError, match="sample_rate is '8k': set it to a whole number of Hz"):
+        signals.network_rate(Says(sample_rate="8k"))
+
+
+def test_a_network_in_data_parallel_says_the_same():
+    net = nn.DataParallel(tiny())
+    net.module.window, net.module.sample_rate, net.module.normalise = 40, 8000, "none"
+    assert signals.network_rate(net) == 8000
+    np.testing.assert_array_equal(
+        relevance_signal(net, tone(200)), relevance_signal(net.module, tone(200))
+    )
+
+
+@pytest.mark.parametrize("normalise", ["window", "utterance", "none"])
+def test_a_word_that_is_shorter_than_the_window_stands_between_zeros(normalise):
+    net, wave = tiny(), tone(30) + 0.2
+    found = relevance_signal(net, wave, window=40, centres=(3, 28), normalise=normalise)
+    heard = (wave - wave.mean()) / wave.std() if normalise == "utterance" else wave
+    long = np.pad(heard, 40)
+    how = "none" if normalise == "utterance" else normalise
+    right = relevance_signal(net, long, window=40, centres=(43, 68), normalise=how)
+    np.testing.assert_allclose(found, right[40:70], atol=1e-6)
 
 
 def test_a_network_that_does_not_say_its_rate_is_taken_to_hear_at_16_khz_aloud():

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import executed
 import pooch
+import rendered
 import vendor
 import yaml
 
@@ -98,6 +99,8 @@ def main() -> None:
     done = subprocess.run([sys.executable, "-c", program, *command])
     if done.returncode or not index.is_file():
         sys.exit("The book was not built: what is above says why.")
+    # what the pages offer to download is what their rockets open
+    rendered.write(BUILD / "html" / "_sources", executed=True)
     built_mark.write_text(built)
     print(f"The book is built: {index}")
 

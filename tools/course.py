@@ -1,4 +1,4 @@
-"""Build the teaching kit into _build/course: slides, handouts, quizzes, assignments, reports.
+"""Build the teaching kit into _build/course: slides, handouts, quizzes, assignments, data, reports.
 
     python tools/course.py
 
@@ -9,7 +9,6 @@ are computed here. What students may see is copied to _build/html/teaching, besi
 
 from __future__ import annotations
 
-import ast
 import base64
 import html
 import json
@@ -19,6 +18,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -32,6 +32,8 @@ from jupyter_cache import get_cache
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from PIL import Image
+
+from tools.executed import CACHE, glued
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "book" / "teaching"
@@ -63,24 +65,13 @@ def executed(number: str) -> nbformat.NotebookNode:
 
 @cache
 def _executed(path: Path) -> nbformat.NotebookNode:
-    return get_cache(str(BUILD / ".jupyter_cache")).merge_match_into_file(str(path))[1]
+    return get_cache(CACHE).merge_match_into_file(str(path))[1]
 
 
 @cache
 def numbers(number: str) -> dict[str, Any]:
     """Return the values that a chapter has set into its text, by name."""
-    found = {}
-    for cell in executed(number).cells:
-        for output in cell.get("outputs", ()):
-            record = output.get("metadata", {}).get("scrapbook")
-            if record:
-                text = output["data"][record["mime_prefix"] + "text/plain"]
-                text = re.sub(r"^np\.\w+\((.*)\)$", r"\1", text)
-                try:
-                    found[record["name"]] = ast.literal_eval(text)
-                except (SyntaxError, ValueError):
-                    found[record["name"]] = text
-    return found
+    return glued(executed(number))
 
 
 @cache
@@ -482,6 +473,20 @@ def report(name: str, measured: dict[str, Any]) -> str:
     return page(title, f"<main>{MARKDOWN.render(text)}</main>")
 
 
+# --- data ----------------------------------------------------------------------------------------
+
+
+def data(file: Path) -> str:
+    """Write the data set of synthetic vowels as an archive; return what to call it."""
+    from relviz.corpora import lesson
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        top = lesson.write(Path(folder) / file.stem)
+        shutil.make_archive(str(file.with_suffix("")), "zip", folder, file.stem)
+        return f"{(top / 'README.md').read_text().splitlines()[0].lstrip('# ')}, {lesson.LICENCE}"
+
+
 # --- all of it -----------------------------------------------------------------------------------
 
 
@@ -534,6 +539,8 @@ def main() -> None:
     for number, shown in yaml.safe_load((SOURCES / "handouts.yml").read_text()).items():
         title = f"Chapter {int(number)}"
         print_pdf(add("Handouts", title, f"handouts/{number}.html", handout(number, shown)))
+    title = data(OUT / "data" / "vowels.zip")
+    made["Data to share"] = [(title, "data/vowels.zip")]
     measured = runpy.run_path(str(SOURCES / "reports" / "measure.py"))["measure"]()
     for name in REPORTS:
         title = (SOURCES / "reports" / f"{name}.md").read_text().splitlines()[0].lstrip("# ")

@@ -9,7 +9,9 @@ Which cells are compared, how, and what is said of those that differ, is nbval's
 kernel is another one, which answers each cell with what it gave for the book.
 """
 
+import ast
 import os
+import re
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -72,6 +74,22 @@ def execute_all(paths: Iterable[Path], timeout: int) -> None:
             print(f"executed {path.name} in {seconds:.0f} s", flush=True)
     if failed:
         sys.exit(f"Nothing was built, as these failed (see above): {', '.join(sorted(failed))}")
+
+
+def glued(notebook: NotebookNode) -> dict[str, Any]:
+    """Return the values that an executed notebook has glued, by name."""
+    found: dict[str, Any] = {}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            record = output.get("metadata", {}).get("scrapbook")
+            if record:
+                text = output["data"][record["mime_prefix"] + "text/plain"]
+                text = re.sub(r"^np\.\w+\((.*)\)$", r"\1", text)
+                try:
+                    found[record["name"]] = ast.literal_eval(text)
+                except (SyntaxError, ValueError):
+                    found[record["name"]] = text
+    return found
 
 
 class Recorded:

@@ -17,7 +17,8 @@ PLACES = re.compile(r'(?<=relviz/relviz@)[0-9a-f]{40}|(?<=commit = \\")[0-9a-f]{
 
 def files() -> list[Path]:
     """Return what tells readers to install relviz."""
-    return [ROOT / "README.md", *sorted((ROOT / "book").rglob("*.ipynb"))]
+    notebooks = (path for top in ("book", "notebooks") for path in (ROOT / top).rglob("*.ipynb"))
+    return [ROOT / "README.md", *sorted(notebooks)]
 
 
 def main(commit: str) -> None:

@@ -217,7 +217,7 @@ with the same weights. RUN then holds model.safetensors, scores.json, log.csv
 and recipe.json.
 """
 
-_DATA = "Recordings: what is here, fetching, checking and aligning them."
+_DATA = "Recordings: what is here, fetching, checking, aligning and making them."
 
 _DATA_STATUS = "Say for each corpus where it was found and whether its files are right."
 
@@ -245,6 +245,14 @@ By forced alignment, which is done once and kept. What has no transcript, or
 words that no dictionary has, is left out and named.
 """
 
+_DATA_SYNTHESISE = """\
+Write a data set of a lesson's size that may be shared: synthetic vowels.
+
+WAV files with tables of what each is made from, and a card that says which
+columns there are: 240 vowels whose cues are independent, and 72 American ones
+by six talkers. The same wherever it is made; no recording is needed.
+"""
+
 _DATA_EXAMPLES = """\
 Examples:
   relviz data status
@@ -253,6 +261,7 @@ Examples:
   relviz data fetch timit-sample
   relviz data check mini-librispeech --dictionary own.dict
   relviz data align timit-sample --out textgrids
+  relviz data synthesise --out lesson
 
 relviz looks for recordings in the folder that the environment variable
 RELVIZ_DATA names, then in the user's cache. Without any, synthetic speech
@@ -369,6 +378,7 @@ def _build() -> App:
     data.command("relviz.cli.data:fetch", help=_DATA_FETCH)
     data.command("relviz.cli.data:check", help=_DATA_CHECK)
     data.command("relviz.cli.data:align", help=_DATA_ALIGN)
+    data.command("relviz.cli.data:synthesise", help=_DATA_SYNTHESISE)
     top.command("relviz.cli.shells:completion", help=_COMPLETION, help_epilogue="")
     return top
 

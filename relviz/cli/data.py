@@ -1,4 +1,4 @@
-"""`relviz data`: what recordings are here, fetching, checking and aligning them."""
+"""`relviz data`: what recordings are here, fetching, checking, aligning and synthesising them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from relviz.corpora.corpus import UNKNOWN, CorpusError
 if TYPE_CHECKING:
     from relviz.corpora.pronunciations import Pronunciations
 
-__all__ = ["align", "check", "fetch", "status"]
+__all__ = ["align", "check", "fetch", "status", "synthesise"]
 
 _CORPORA = registry.CORPORA
 _HELP = "; ".join(
@@ -150,6 +150,21 @@ def align(
     print(
         printable(f"{len(found.spans)} TextGrids are in {out}, {len(found.skipped)} are left out")
     )
+
+
+def synthesise(*, out: Folder) -> None:
+    """Write a data set of synthetic vowels that may be shared.
+
+    Parameters
+    ----------
+    out
+        Folder of the sounds, their tables and a card, made if need be.
+    """
+    from relviz.corpora import lesson
+
+    top = lesson.write(out)
+    sounds = sum(1 for _ in top.glob("*/*.wav"))
+    print(printable(f"{sounds} sounds, {lesson.LICENCE}, are in {top}: see its README.md"))
 
 
 def _dictionary(path: Path | None) -> Pronunciations | None:

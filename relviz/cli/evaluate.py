@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from relviz.asking import Asked
     from relviz.attributions import Method
     from relviz.corpora import Vowel
     from relviz.training import sets
@@ -33,9 +34,17 @@ _LISTENERS = (
 )
 
 
+_Rate = Annotated[Count | None, Parameter(metavar="HZ")]
+_Window = Annotated[Count | None, Parameter(metavar="N")]
+_How = Literal["window", "utterance", "none"] | None
+
+
 def vowels(
     *,
     network: Annotated[list[str] | None, Parameter(metavar="NAME")] = None,
+    rate: _Rate = None,
+    window: _Window = None,
+    normalise: _How = None,
     method: Annotated[
         list[str] | None, Parameter(metavar="NAME", show_default="guided and gradient")
     ] = None,
@@ -53,7 +62,14 @@ def vowels(
     ----------
     network
         A trained network above its controls, may be repeated: phones or speakers (three training
-        seeds, beside those of the shuffled-label control), or a run's folder.
+        seeds, beside those of the shuffled-label control), a run's folder, or module:attribute, a
+        network of yours.
+    rate
+        At which networks of yours hear that do not say so; recordings are resampled.
+    window
+        Samples that such networks hear; what is shorter stands between zeros.
+    normalise
+        What each of their windows goes through before.
     method
         How relevance is found, may be repeated: guided, gradient, deconvnet, "input x gradient",
         "integrated gradients", smoothgrad, "guided smoothgrad", occlusion, gradcam or lrp.
@@ -76,19 +92,29 @@ def vowels(
     import pandas as pd
 
     from relviz import corpora, networks, pretrained
+    from relviz.asking import asked
     from relviz.studies import vowels as study
 
     if output:
         _writable(output)
-    trained = {}
+    given: dict[str, Any] = dict(sample_rate=rate, window=window, normalise=normalise)
+    trained: dict[str, Any] = {}
+    shapes: set[tuple[Any, int]] = set()
     for name in map(at_home, network or []):
         if name in pretrained.SEEDS:
             trained[name] = pretrained.replicates(name)
         else:
-            trained[name] = (pretrained.load(name),)
+            about = asked(name, **(given if ":" in name else {}))
+            trained[name] = (about.network,)
+            if not isinstance(about.net, pretrained.TrainedCNN):
+                shapes.add((name, 0))
+                for kind, copy in _controls(about, seeds):
+                    trained[kind] = (*trained.get(kind, ()), copy)
+                seeds = 0
+                continue
         if (control := f"{name}-shuffled") in pretrained.SEEDS:
             trained[control] = pretrained.replicates(control)
-    shapes = {(net.architecture, len(net.metadata.classes)) for n in trained.values() for net in n}
+        shapes |= {(net.architecture, len(net.metadata.classes)) for net in trained[name]}
     if len(shapes) > 1:
         raise ParameterError(
             f"{', '.join(trained)} differ in architecture or classes, so they have no untrained "
@@ -118,6 +144,9 @@ def cues(
         list[str] | None,
         Parameter(metavar="NAME", show_default="phones, speakers, CREPE and controls"),
     ] = None,
+    rate: _Rate = None,
+    window: _Window = None,
+    normalise: _How = None,
     corpus: Annotated[Literal["aev", "librispeech"], Parameter(metavar="CORPUS")] = "aev",
     talkers: Annotated[Count | None, Parameter(show_default="all")] = None,
     output: Annotated[File | None, Parameter(alias="-o")] = None,
@@ -129,8 +158,14 @@ def cues(
     Parameters
     ----------
     network
-        A trained network, may be repeated: phones-0, speakers-0, cues-F1, crepe, a run's folder. An
-        untrained one of its kind stands beside it.
+        A trained network, may be repeated: phones-0, speakers-0, cues-F1, crepe, a run's folder, or
+        module:attribute, a network of yours. An untrained one of its kind stands beside it.
+    rate
+        At which networks of yours hear that do not say so; recordings are resampled.
+    window
+        Samples that such networks hear; what is shorter stands between zeros.
+    normalise
+        What each of their windows goes through before.
     corpus
         aev: the American English Vowels. librispeech: read speech, of the speakers whom the
         phone networks never heard.
@@ -145,6 +180,7 @@ def cues(
     """
     require("pandas", "parselmouth")
     from relviz import corpora, crepe, pretrained
+    from relviz.asking import asked
     from relviz.networks import build
     from relviz.studies import cues as study
     from relviz.studies import phones as speech
@@ -153,15 +189,25 @@ def cues(
     for path in filter(None, (output, summary)):
         _writable(path)
     names = [at_home(name) for name in network or _LISTENERS]
-    networks: dict[str, Any] = {
-        name: crepe.load() if name == "crepe" else pretrained.load(name) for name in names
-    }
-    kinds: dict[Any, str] = {}
-    for name, net in networks.items():
-        if name != "crepe":
-            kinds.setdefault((net.architecture, len(net.metadata.classes)), name)
-    for (architecture, classes), name in kinds.items():
-        networks[f"untrained, as {name}"] = build(architecture, classes, seed=0)
+    networks: dict[str, Any] = {}
+    controls: dict[str, Any] = {}
+    shapes = set()
+    given: dict[str, Any] = dict(sample_rate=rate, window=window, normalise=normalise)
+    for name in names:
+        if name == "crepe":
+            networks[name] = crepe.load()
+            continue
+        about = asked(name, **(given if ":" in name else {}))
+        networks[name] = about.network
+        if not isinstance(about.net, pretrained.TrainedCNN):
+            for kind, copy in _controls(about, 1):
+                controls[f"{kind}, as {name}"] = copy
+            continue
+        shape = (about.net.architecture, len(about.net.metadata.classes))
+        if shape not in shapes:
+            shapes.add(shape)
+            controls[f"untrained, as {name}"] = build(*shape, seed=0)
+    networks |= controls
     if corpus == "aev":
         found = corpora.vowels()
         source = found.source
@@ -174,14 +220,14 @@ def cues(
     print(printable(source.describe()), file=sys.stderr)
     effects = study.effects(networks, recordings, jobs=jobs, progress=True)
     table = study.table(effects)
-    for asked, some in table.groupby("network", sort=False):
+    for heard_by, some in table.groupby("network", sort=False):
         shown = some[["change"]].assign(
             nats=[f"{each:.3f}" for each in some["nats"]],
             share=[f"{each:.2f}" for each in some["share"]],
             changed=[f"{each:.0%}" for each in some["changed"]],
             noise=[f"{each.value:.3f}" for each in some["noise nats"]],
         )
-        print(f"\n{printable(str(asked))}\n")
+        print(f"\n{printable(str(heard_by))}\n")
         print(shown.to_string(index=False))
     if output:
         _write(effects.round(6), output)
@@ -428,6 +474,17 @@ def speakers(
         _write(study.flat(table).round(4), output)
     if answers:
         _write(found, answers)
+
+
+def _controls(about: Asked, seeds: int) -> list[tuple[str, Any]]:
+    """Copies of a network of the user's that know nothing, with their kind; or a line on stderr."""
+    found = [about.control(seed) for seed in range(seeds)]
+    if None in found:
+        line = (
+            f"{about.name} has no layers of which a copy could be made, so no control stands by it."
+        )
+        print(printable(line), file=sys.stderr)
+    return [(each[0], each[1].network) for each in found if each is not None]
 
 
 def _first(tokens: Sequence[Vowel], talkers: int | None) -> tuple[Vowel, ...]:

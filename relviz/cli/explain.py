@@ -42,7 +42,12 @@ def explain(
     no_effects: Annotated[bool, Parameter(group=_STRETCH)] = False,
     signals: Annotated[bool, Parameter(group=_CORPUS)] = False,
     scheduler: Annotated[str | None, Parameter(metavar="ADDRESS", group=_CORPUS)] = None,
+    prune: Annotated[bool, Parameter(group=_CORPUS)] = False,
     jobs: Annotated[int, Parameter(metavar="N", show_default="-1, all cores", group=_MACHINE)] = -1,
+    memory: Annotated[
+        float | None,
+        Parameter(metavar="GB", show_default="its core's share", group=_MACHINE),
+    ] = None,
 ) -> None:
     """Explain recordings.
 
@@ -77,11 +82,16 @@ def explain(
         Also write the relevance signals, as FLAC.
     scheduler
         Of a Dask cluster, such as tcp://10.0.0.1:8786; a cluster on this machine by default.
+    prune
+        Remove what the dataset has of recordings that are no longer in the folder.
     jobs
         Worker processes on this machine.
+    memory
+        That each of these may take, in GB; one that takes more is ended. An hour at 16 kHz needs
+        1.4.
     """
     from relviz.attributions import find
-    from relviz.explanation import asked, explain_folder
+    from relviz.explanation import asked
 
     named = cast("Any", method)
     find(named)  # refuses a name that is none
@@ -94,6 +104,8 @@ def explain(
             )
         if out is None:
             raise ParameterError("a folder becomes a dataset: say where it goes with --out DIR.")
+        from relviz.explanation import explain_folder
+
         done = explain_folder(
             folders[0],
             out,
@@ -104,6 +116,8 @@ def explain(
             signals=signals,
             scheduler=scheduler,
             jobs=jobs,
+            memory=memory,
+            prune=prune,
             say=lambda line: print(line, file=sys.stderr),
             progress=True,
         )

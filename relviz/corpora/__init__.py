@@ -2,8 +2,8 @@
 
 `registry` knows every corpus and what one asks of any of them; `store` finds and downloads; `aev`
 reads the American English Vowels (see `tokens`), `librispeech`, `speechocean762` and `timit` read
-utterances (see `speech`), `splits` divides them, `alignment` finds their phones, and `synthetic`
-speaks.
+utterances (see `speech`), `splits` divides them, `alignment` finds their phones, `synthetic`
+speaks, and `lesson` writes a data set that may be shared.
 Nothing is downloaded unless asked for, and every corpus says where it came from.
 """
 

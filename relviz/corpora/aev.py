@@ -7,7 +7,6 @@ English vowels", JASA 97(5), 1995, doi:10.1121/1.411872.
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Sequence
 from itertools import pairwise
@@ -19,10 +18,7 @@ from relviz.corpora import store, synthetic
 from relviz.corpora.corpus import Corpus, CorpusError, Source
 from relviz.corpora.tokens import TABLE2, VOWELS, Vowel, VowelCorpus, deviations
 
-__all__ = ["CORPUS", "EMBED", "check_length", "present", "to_hear", "vowels"]
-
-EMBED = "RELVIZ_EMBED"
-"""The environment variable that says which recordings without an open licence pages may carry."""
+__all__ = ["CORPUS", "check_length", "present", "to_hear", "vowels"]
 
 
 def vowels(
@@ -116,7 +112,7 @@ def to_hear(token: Vowel) -> Vowel:
     >>> heard.f1, len(heard.wave())
     (740, 8000)
     """
-    if isinstance(token, synthetic.SyntheticVowel) or "aev" in os.environ.get(EMBED, "").split(","):
+    if isinstance(token, synthetic.SyntheticVowel) or CORPUS.embedded():
         return token
     measured = zip(
         (token.f0, token.f1, token.f2, token.f3),
@@ -198,6 +194,10 @@ CORPUS = Corpus(
     title="American English Vowels (Hillenbrand et al., 1995)",
     folder="aev",
     licence="(c) 1995 James Hillenbrand, distributed freely for research",
+    instead=(
+        "They have no open licence, so the vowels that you hear are synthesised from what was "
+        "measured in them: ours, CC BY 4.0."
+    ),
     load=vowels,
     size="22 MB",
     most=1_000_000,

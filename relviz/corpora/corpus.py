@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any, Protocol
 
 from relviz._errors import RelvizError
 
-__all__ = ["UNKNOWN", "VARIABLE", "Corpus", "CorpusError", "Loader", "Source"]
+__all__ = ["EMBED", "UNKNOWN", "VARIABLE", "Corpus", "CorpusError", "Loader", "Source"]
 
 VARIABLE = "RELVIZ_DATA"
 """The environment variable that names a folder with one folder per corpus inside."""
 
+EMBED = "RELVIZ_EMBED"
+"""The environment variable that says which recordings without an open licence pages may carry."""
 
 UNKNOWN = "-"
 """In a list of SHA-256: that of a file that must be there, though nobody could compute its own."""
@@ -102,6 +105,10 @@ class Corpus:
         paths below the folder given; `relviz.corpora.check` says which are not here.
     credit : str
         How a model card names its recordings and their licence: the rest of "trained on ...".
+    open : bool
+        Whether its licence lets a public page play its recordings.
+    instead : str
+        Where it does not, what pages say of the sounds that they play in their place.
 
     Examples
     --------
@@ -125,6 +132,12 @@ class Corpus:
     unlisted: str = ""
     named: Callable[[Sequence[Any], Path], Iterator[str]] | None = None
     credit: str = ""
+    open: bool = False
+    instead: str = ""
+
+    def embedded(self) -> bool:
+        """Whether pages may carry its recordings: by its licence, or as `EMBED` says."""
+        return self.open or self.name in os.environ.get(EMBED, "").split(",")
 
 
 @dataclass(frozen=True)
@@ -144,7 +157,7 @@ class Source:
     --------
     >>> print(Source("synthetic"))
     Synthetic speech from Praat's own synthesisers stands in for the recordings, so the numbers on \
-this page are not those of human talkers.
+this page are not those of human talkers. What you hear is ours, CC BY 4.0.
     """
 
     origin: str
@@ -166,5 +179,20 @@ this page are not those of human talkers.
         }
         return f"Recordings: {self.corpus.title}, {ways[self.origin]}."
 
+    def heard(self) -> str:
+        """One sentence on the terms of what a page plays of it."""
+        if self.origin == "synthetic" or self.corpus is None:
+            return "What you hear is ours, CC BY 4.0."
+        if self.corpus.open:
+            return f"Licence of what you hear of them: {self.corpus.licence}."
+        if self.corpus.embedded():
+            return (
+                f"They have no open licence ({self.corpus.licence}), and are heard here: keep this "
+                "page to yourself."
+            )
+        return self.corpus.instead or (
+            f"They have no open licence ({self.corpus.licence}): play them to nobody but yourself."
+        )
+
     def __str__(self) -> str:
-        return self.describe()
+        return f"{self.describe()} {self.heard()}"

@@ -110,6 +110,7 @@ CORPUS = Corpus(
     title="LibriSpeech (Panayotov et al., 2015)",
     folder="LibriSpeech",
     licence="CC BY 4.0",
+    open=True,
     load=utterances,
     size="332 MB, train-clean-5",
     addresses={".tar.gz": "https://www.openslr.org/resources/31/"},

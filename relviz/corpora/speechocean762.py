@@ -233,6 +233,7 @@ CORPUS = Corpus(
     title="speechocean762 (Zhang et al., 2021)",
     folder="speechocean762",
     licence='free "for both commercial and non-commercial purposes" (its README)',
+    open=True,
     load=utterances,
     size="521 MB, 250 speakers of Mandarin who read English",
     addresses={".tar.gz": "https://www.openslr.org/resources/101/"},

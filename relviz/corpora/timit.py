@@ -214,7 +214,7 @@ def load(
     >>> folder.mkdir(parents=True)
     >>> (folder / "SI648.WAV").touch()
     >>> corpus = load(["train"], folder.parents[3])
-    >>> len(corpus.utterances), str(corpus.source)
+    >>> len(corpus.utterances), corpus.source.describe()
     (1, 'Recordings: TIMIT (Garofolo et al., 1993), from the folder given.')
     """
     source = store.locate(CORPUS, download, progress, root)
@@ -278,7 +278,7 @@ def load_sample(
     >>> folder.mkdir(parents=True)
     >>> (folder / "sx206.wav").touch()
     >>> corpus = load_sample(root=folder.parents[1])
-    >>> corpus.utterances[0].name, str(corpus.source)
+    >>> corpus.utterances[0].name, corpus.source.describe()
     ('FVMH0-SX206', "Recordings: TIMIT's sample (Garofolo et al., 1993), from the folder given.")
     """
     parts = (parts,) if isinstance(parts, str) else parts

@@ -388,8 +388,7 @@ def _numbers(found: Explained) -> str:
     ]
     if found.effects.empty:
         parts.append(
-            "<p>Cues were not changed: that needs a network of windows at 16 kHz, and a recording "
-            "with voiced frames.</p>"
+            "<p>Cues were not changed: nobody asked for it, or too few frames are voiced.</p>"
         )
         return "".join(parts)
     parts.append(

@@ -9,12 +9,16 @@ and whoever calls must see recordings and dataset under the same paths.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
+import math
 import os
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -26,11 +30,12 @@ import torch
 from numpy.typing import NDArray
 
 from relviz import __version__, audio, files, results, tasks
-from relviz._errors import ParameterError, RelvizError
+from relviz._errors import ParameterError, RelvizError, WriteError
+from relviz._extras import require
 from relviz._text import printable
+from relviz.asking import Asked, asked
 from relviz.attributions import Method
 from relviz.explanation._names import RELEVANCE
-from relviz.explanation.networks import Asked, asked
 from relviz.explanation.recording import (
     LONGEST,
     STEP,
@@ -43,16 +48,30 @@ from relviz.results import BANDS, CUES, SCHEMA, frames_schema, recordings_schema
 from relviz.signals import relevance_blocks
 from relviz.spectral import spectral_relevance
 
+require("cloudpickle", "dask", "distributed", "pyarrow")
+
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SUFFIXES", "Done", "explain_folder"]
+__all__ = ["LEAST_MEMORY", "SUFFIXES", "Done", "explain_folder"]
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aiff", ".aif", ".sph")
 """Of recordings."""
 
 _MARGIN = 0.2
 """Seconds around a stretch, beyond a window, so that it is analysed as the whole would be."""
+
+_KINDS = ("files", "frames", "signals")
+"""Of files in a dataset; a row under the first says that those under the others are whole."""
+
+LEAST_MEMORY = 1.0
+"""GB that a worker must be allowed."""
+
+_BLOCK = 1 << 20
+"""Samples of a signal that are encoded at a time."""
+
+_DEATHS = 5
+"""Of workers, that one recording is forgiven."""
 
 _AHEAD = 4
 """Recordings a worker that a scheduler holds at a time: a hundred thousand would burden it."""
@@ -69,6 +88,8 @@ class Done(NamedTuple):
         Of all of them together.
     failed : int
         Recordings that cannot be explained, listed in failures.parquet.
+    gone : int
+        Of those explained, how many are no longer under the folder.
 
     Examples
     --------
@@ -79,6 +100,7 @@ class Done(NamedTuple):
     explained: int
     seconds: float
     failed: int
+    gone: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,6 +126,8 @@ def explain_folder(
     signals: bool = False,
     scheduler: str | None = None,
     jobs: int = -1,
+    memory: float | None = None,
+    prune: bool = False,
     progress: bool = False,
     say: Callable[[str], object] = print,
 ) -> Done:
@@ -130,6 +154,13 @@ def explain_folder(
         machine's cores.
     jobs : int
         Workers of that: -1 for one a core. Each has one thread.
+    memory : float, optional
+        GB that each of these may take, at least `LEAST_MEMORY`; default, what this machine has for
+        each core. One that takes more is ended, and its recording listed as failed after some
+        tries. With jobs 1 there is no limit, and on a cluster of yours it is that cluster's.
+    prune : bool
+        Also remove the rows of recordings that are no longer under the folder; default, they stay,
+        and `say` hears of them.
     progress : bool
         Show a bar with the rate and the time left.
     say : callable
@@ -143,15 +174,16 @@ def explain_folder(
     Raises
     ------
     ParameterError
-        For a folder without recordings, a dataset of other settings, and a scheduler that is not
-        there or went away; what is done stays done.
+        For a folder without recordings or one that cannot be read, a dataset of other settings, and
+        a scheduler that is not there or went away; what is done stays done.
     WriteError
-        For a full disk.
+        For a full disk, and for a dataset that another call is writing.
 
     Notes
     -----
-    A recording is analysed a minute at a time, so that a worker takes about 1 GB and the decoded
-    recording, 0.25 GB an hour.
+    A recording is analysed a minute at a time, but decoded as a whole: a worker takes 0.55 GB by
+    itself, and while it decodes an hour, 0.85 GB more at 16 kHz in mono, or 2.7 GB at 44.1 kHz in
+    stereo. These were measured (benchmarks/memory.py); `memory` bounds them.
 
     Examples
     --------
@@ -165,20 +197,33 @@ def explain_folder(
     """
     about = net if isinstance(net, Asked) else asked(net)
     source, target = Path(folder).resolve(), files.folder(out).resolve()
+    if memory is not None and not LEAST_MEMORY <= memory < math.inf:
+        raise ParameterError(
+            f"memory is {memory:g} GB: give a worker at least {LEAST_MEMORY:g}, or leave it out."
+        )
     job = _Job(str(source), str(target), method, hop_length, effects, signals)
     with files.alone(target, busy="another call is writing this dataset: wait for it to end."):
         _settle(target, about, job)
-        todo = [path for path in _recordings(source, target) if not _is_done(path, job)]
-        failed = _run(todo, about, job, scheduler, jobs, progress, say)
-        return _end(target, failed)
+        found = _recordings(source, target)
+        gone = _gone(found, job, prune, say)
+        todo = [path for path in found if not _is_done(path, job)]
+        failed = _run(todo, about, job, scheduler, jobs, memory, progress, say)
+        return _end(target, failed, gone)
 
 
 def _recordings(source: Path, out: Path) -> list[str]:
     """Paths below the folder, in order, but not those below `out` or a linked folder."""
     if not source.is_dir():
         raise ParameterError(f"{printable(str(source))} is not a folder: check the path.")
+
+    def refuse(error: OSError) -> None:  # passed over, its recordings would be missed by nobody
+        raise ParameterError(
+            f"{printable(os.fspath(error.filename))} cannot be read "
+            f"({(error.strerror or str(error)).lower()}): allow it, or move it elsewhere."
+        ) from error
+
     found = []
-    for place, folders, names in os.walk(source):
+    for place, folders, names in os.walk(source, onerror=refuse):
         folders[:] = sorted(each for each in folders if Path(place, each) != out)
         found += [
             os.path.relpath(os.path.join(place, name), source)
@@ -234,6 +279,34 @@ def _place(job: _Job, kind: str, path: str, suffix: str = ".parquet") -> Path:
     return Path(job.out, kind, f"bucket={name[:2]}", name + suffix)
 
 
+def _gone(found: list[str], job: _Job, prune: bool, say: Callable[[str], object]) -> int:
+    """Rows of recordings that are no longer there: keep and count, or remove them.
+
+    Drafts of processes that were killed long ago go in any case.
+    """
+    import pyarrow.parquet as pq
+
+    for bucket in Path(job.out).glob("*/bucket=*"):
+        files.sweep(bucket, age=files.ABANDONED)
+    known = {_place(job, "files", path).stem for path in found}
+    rows = [
+        row for row in Path(job.out, "files").glob("bucket=*/*.parquet") if row.stem not in known
+    ]
+    if rows and not prune:
+        example = pq.read_table(min(rows), columns=["path"])["path"][0].as_py()
+        say(
+            f"no longer in the folder: {len(rows)} recordings, such as {printable(example)}; their "
+            "rows are kept, and --prune removes them."
+        )
+        return len(rows)
+    if prune:
+        for kind in _KINDS:
+            for each in Path(job.out, kind).glob("bucket=*/*.*"):
+                if each.stem not in known and each.suffix in (".parquet", ".flac"):
+                    files.remove(each)
+    return 0
+
+
 def _is_done(path: str, job: _Job) -> bool:
     """Whether a recording's row is there, and the recording is the one that was read for it."""
     import pyarrow.parquet as pq
@@ -255,6 +328,7 @@ def _run(
     job: _Job,
     scheduler: str | None,
     jobs: int,
+    memory: float | None,
     progress: bool,
     say: Callable[[str], object],
 ) -> dict[str, str]:
@@ -269,7 +343,7 @@ def _run(
         if jobs == 1 and scheduler is None:  # no need of a cluster
             answers: Iterable[Any] = map(partial(_explained, _load(payload), job), todo)
         else:
-            answers = _on_cluster(todo, payload, job, scheduler, jobs, say)
+            answers = _on_cluster(todo, payload, job, scheduler, jobs, memory, say)
         for path, reason in answers:
             if reason is not None:
                 failed[path] = reason
@@ -299,6 +373,7 @@ def _on_cluster(
     job: _Job,
     scheduler: str | None,
     jobs: int,
+    memory: float | None,
     say: Callable[[str], object],
 ) -> Iterator[tuple[str, str | None]]:
     import dask
@@ -312,27 +387,37 @@ def _on_cluster(
     from distributed.comm.core import CommClosedError
 
     gone = (CancelledError, CommClosedError, TimeoutError)
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # one sentence will do
-    one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    # a thread would not set what is read when a library loads; and a worker's death is no failure
-    # of the recording that it had until it has happened as often
+    for part in ("client", "nanny", "scheduler", "worker"):  # one sentence will do
+        logging.getLogger(f"distributed.{part}").setLevel(logging.CRITICAL)
+    theirs = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    theirs["DASK_LOGGING__DISTRIBUTED"] = "critical"
+    # a thread would not set what is read when a library loads; a worker's death is no failure of
+    # the recording that it had until it has happened as often; and a worker that waited for memory
+    # would wait for ever, since what it has is its recording's
     quiet = {
-        "distributed.nanny.pre-spawn-environ": one_thread,
-        "distributed.scheduler.allowed-failures": 5,
+        "distributed.nanny.pre-spawn-environ": theirs,
+        "distributed.scheduler.allowed-failures": _DEATHS,
+        "distributed.worker.memory.target": False,
+        "distributed.worker.memory.spill": False,
+        "distributed.worker.memory.pause": False,
         "distributed.comm.timeouts.connect": "10s",
-        "distributed.logging.distributed": "error",
     }
     with dask.config.set(quiet):
         try:
             cluster: Any = scheduler or LocalCluster(
                 n_workers=min(tasks.workers(jobs), len(todo)),
                 threads_per_worker=1,
+                memory_limit="auto" if memory is None else round(memory * 1e9),
                 dashboard_address=":0",  # any free port: another cluster may have the usual one
             )
             client = Client(cluster)
-        except (OSError, TimeoutError) as error:
+        except (OSError, RuntimeError) as error:
             if scheduler is None:
-                raise
+                reason = getattr(error, "strerror", None) or str(error)
+                raise WriteError(
+                    f"no workers can be started here ({reason.lower()}): see to "
+                    f"{tempfile.gettempdir()}, where they write, or use jobs 1."
+                ) from error
             raise ParameterError(
                 f"no Dask scheduler answers at {scheduler}: start one there (dask scheduler), or "
                 "leave --scheduler out."
@@ -344,36 +429,46 @@ def _on_cluster(
             loaded = client.submit(
                 _load, payload, key=f"network-{hashlib.sha256(payload).hexdigest()}"
             )
-            workers = max(1, sum(client.nthreads().values()))
+            workers = sum(client.nthreads().values())
+            if not workers:
+                say("the scheduler has no workers: waiting for some (dask worker ADDRESS)")
             waiting = iter(todo)
 
             def ask(path: str) -> Any:
                 return client.submit(_explained, loaded, job, path, pure=False)
 
             named = {}
-            for path in islice(waiting, _AHEAD * workers):
+            for path in islice(waiting, _AHEAD * max(workers, 1)):
                 named[ask(path)] = path
             arriving = as_completed(list(named))
+            deadly = []
             for future in arriving:
                 path = named.pop(future)
                 try:
                     yield future.result()
                 except KilledWorker:
-                    yield path, "the worker died each time it was tried: too little memory?"
-                except gone as error:
-                    raise ParameterError(
-                        "the scheduler went away: what is done is kept, and the same command goes "
-                        "on with the rest."
-                    ) from error
+                    deadly.append(path)
                 future.release()
                 if (following := next(waiting, None)) is not None:
                     later = ask(following)
                     named[later] = following
                     arriving.add(later)
+            for path in deadly:  # alone: others may only have waited where one of them was tried
+                try:
+                    yield ask(path).result()
+                except KilledWorker:
+                    yield path, "the worker died each time it was tried: too little memory?"
+        except gone as error:
+            raise ParameterError(
+                "the scheduler went away: what is done is kept, and the same command goes on with "
+                "the rest."
+            ) from error
         finally:
-            client.close(timeout=5)
+            with suppress(TimeoutError):  # what was to be done is done, however they end
+                client.close(timeout=5)
             if scheduler is None:
-                cluster.close(timeout=5)
+                with suppress(TimeoutError):
+                    cluster.close(timeout=30)
 
 
 def _has_dashboard() -> bool:
@@ -396,32 +491,47 @@ def _explained(about: Asked, job: _Job, path: str) -> tuple[str, str | None]:
     import pandas as pd
 
     torch.set_num_threads(1)
-    source = os.path.join(job.folder, path)
+    source, named = os.path.join(job.folder, path), _text(path)
     try:
         stat = os.stat(source)
+        if _place(job, "files", path).exists() and not _is_done(path, job):
+            _forget(path, job)  # the rows are another recording's, and this one may fail
         with open(source, "rb") as stream:
             checksum = hashlib.file_digest(stream, "sha256").hexdigest()
         wave = audio.read(source, about.sample_rate, minimum=about.window)
         signal, frames, row = _analysed(about, job, wave)
+        row |= {
+            "path": named,
+            "seconds": len(wave) / about.sample_rate,
+            "sha256": checksum,
+            "bytes": stat.st_size,
+            "modified": stat.st_mtime_ns,
+        }
+        frames.insert(0, "path", named)
+        if job.signals:
+            _write_signal(_place(job, "signals", path, ".flac"), signal, about.sample_rate)
+        _write(_place(job, "frames", path), frames, frames_schema())
+        _write(_place(job, "files", path), pd.DataFrame([row]), recordings_schema())
+    except WriteError:  # the next would fail as well
+        raise
     except OSError as error:
         return path, error.strerror or str(error)
     except RelvizError as error:
         return path, str(error)
     except Exception as error:  # one recording among thousands must not end the others' work
         return path, f"{type(error).__name__}: {error}"
-    row |= {
-        "path": path,
-        "seconds": len(wave) / about.sample_rate,
-        "sha256": checksum,
-        "bytes": stat.st_size,
-        "modified": stat.st_mtime_ns,
-    }
-    if job.signals:
-        _write_signal(_place(job, "signals", path, ".flac"), signal, about.sample_rate)
-    frames.insert(0, "path", path)
-    _write(_place(job, "frames", path), frames, frames_schema())
-    _write(_place(job, "files", path), pd.DataFrame([row]), recordings_schema())
     return path, None
+
+
+def _text(path: str) -> str:
+    """A path as tables can hold it: bytes that are no UTF-8 as in Python's source."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _forget(path: str, job: _Job) -> None:
+    """Remove what the dataset has of a recording, its row first."""
+    for kind in _KINDS:
+        files.remove(_place(job, kind, path, ".flac" if kind == "signals" else ".parquet"))
 
 
 def _analysed(
@@ -498,27 +608,41 @@ def _write(path: Path, rows: pd.DataFrame, schema: Any) -> None:
     import pyarrow.parquet as pq
 
     table = pa.Table.from_pandas(rows[schema.names], schema=schema, preserve_index=False)
-    files.folder(path.parent)
-    with files.replacing(path) as draft:
-        pq.write_table(table.replace_schema_metadata(schema.metadata), draft)
+    encoded = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata(schema.metadata), encoded)
+    _replace(path, encoded.getvalue())
 
 
 def _write_signal(path: Path, signal: NDArray, rate: int) -> None:
     import soundfile
 
+    peak = float(max(signal.max(), -signal.min()))
+    encoded = io.BytesIO()
+    with soundfile.SoundFile(encoded, "w", rate, 1, "PCM_16", format="FLAC") as file:
+        for begin in range(0, len(signal), _BLOCK):
+            block = signal[begin : begin + _BLOCK]
+            file.write(block / peak if peak > 0 else block)
+    _replace(path, encoded.getbuffer())
+
+
+def _replace(path: Path, content: Any) -> None:
+    """Write what was encoded before: Arrow and libsndfile do not say plainly what a disk says."""
     files.folder(path.parent)
-    peak = float(np.abs(signal).max())
     with files.replacing(path) as draft:
-        soundfile.write(draft, signal / peak if peak > 0 else signal, rate, "PCM_16", format="FLAC")
+        draft.write_bytes(content)
 
 
-def _end(out: Path, failed: Mapping[str, str]) -> Done:
+def _end(out: Path, failed: Mapping[str, str], gone: int) -> Done:
     """Write down what failed, and count what is there."""
     import pandas as pd
     import pyarrow as pa
 
-    rows = pd.DataFrame(sorted(failed.items()), columns=["path", "reason"], dtype=object)
+    rows = pd.DataFrame(
+        sorted((_text(path), reason) for path, reason in failed.items()),
+        columns=["path", "reason"],
+        dtype=object,
+    )
     schema = pa.schema([("path", pa.string()), ("reason", pa.string())])
     _write(out / "failures.parquet", rows, schema)
     seconds = results.open(out).recordings()["seconds"]
-    return Done(len(seconds), float(seconds.sum()), len(failed))
+    return Done(len(seconds), float(seconds.sum()), len(failed), gone)

@@ -5,22 +5,20 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
-from relviz import _engine, acoustics, audio
-from relviz._errors import ParameterError
+from relviz import acoustics, audio
+from relviz._errors import MissingExtraError, ParameterError
 from relviz._text import printable
+from relviz.asking import Asked, asked
 from relviz.attributions import Attribution, Method
 from relviz.explanation._names import GRADIENT, RELEVANCE, UNTRAINED
-from relviz.explanation.networks import Asked, asked
-from relviz.signals import Normalise, batches, relevance_signal
+from relviz.signals import Normalise, batches, log_posteriors, relevance_signal
 from relviz.spectral import SpectralMap, spectral_relevance
 
 if TYPE_CHECKING:
@@ -71,7 +69,7 @@ class Explanation:
     effects : DataFrame
         What one changed cue does to this decision, in the mean over its sizes: ``network``,
         ``cue``, ``nats``, ``changed`` and ``noise nats``, as of `relviz.studies.cues.effects`;
-        empty where the network does not hear at 16 kHz, or too few frames are voiced.
+        empty where too few frames are voiced. Bands that the network does not hear are left out.
 
     Examples
     --------
@@ -141,9 +139,11 @@ class Explanation:
 
         return page(self)
 
-    def _repr_html_(self) -> str:
-        from relviz.explanation._report import framed
-
+    def _repr_html_(self) -> str | None:
+        try:
+            from relviz.explanation._report import framed
+        except MissingExtraError:  # a notebook shows what `print` does
+            return None
         return framed(self)
 
 
@@ -286,20 +286,8 @@ def posteriors_of(about: Asked, wave: NDArray) -> tuple[NDArray[np.float64], NDA
         window=about.window,
         normalise=about.normalise,
     ):
-        rows.append(_scores(about.net, windows).double().softmax(-1).cpu().numpy())
+        rows.append(np.exp(log_posteriors(about.net, windows)))
     return centres / about.sample_rate, np.concatenate(rows)
-
-
-def _scores(net: Callable[..., Any], windows: torch.Tensor) -> torch.Tensor:
-    """(batch, classes) of windows; of a network that decides frame by frame, its middle frame."""
-    scores = _engine.call(net, windows)
-    if not isinstance(scores, torch.Tensor) or scores.ndim not in (2, 3):
-        kind = getattr(scores, "shape", type(scores).__name__)
-        raise ParameterError(
-            f"the network returns {kind} for {len(windows)} windows: wrap it, so that it returns "
-            "scores, (batch, classes) or (batch, frames, classes)."
-        )
-    return scores if scores.ndim == 2 else scores[:, scores.shape[1] // 2]
 
 
 def frames_of(
@@ -373,27 +361,23 @@ def effects_of(
     from relviz.studies import cues
 
     voiced = frames.loc[frames["f0 recording"].notna(), "time"].to_numpy()
-    if not wanted or about.sample_rate != audio.SAMPLE_RATE or len(voiced) < _ASKED:
+    if not wanted or len(voiced) < _ASKED:
         return pd.DataFrame()
     places = voiced[np.linspace(0, len(voiced) - 1, _ASKED + 2).round().astype(int)[1:-1]]
-    recording = cues.Recording(name, name, wave.astype(np.float64), tuple(map(float, places)))
-    sizes = {"F0": (-4, 4), "F1": (-15, 15), "F2": (-15, 15), "F3": (-15, 15), "tilt": (-3, 3)}
-    changes = [
-        each
-        for each in cues.CHANGES
-        if each.cue.startswith("noise") or each.size in sizes.get(each.cue, ())
-    ]
-    networks = {about.name: partial(_scores, about.net)}
-    if untrained is not None:
-        networks[UNTRAINED] = partial(_scores, untrained)
-    found = cues.effects(
-        networks,
-        [recording],
-        [*changes, *cues.CONTROLS],
-        window=about.window,
-        normalise=about.normalise,
-        jobs=1,
+    rate = about.sample_rate
+    recording = cues.Recording(
+        name, name, wave.astype(np.float64), tuple(map(float, places)), sample_rate=rate
     )
+    sizes = {"F0": (-4, 4), "F1": (-15, 15), "F2": (-15, 15), "F3": (-15, 15), "tilt": (-3, 3)}
+    # bands that the network hears
+    noises = {f"noise, {low:g} to {high:g} Hz" for low, high in cues.BANDS if 2 * high < rate}
+    changes = [
+        each for each in cues.CHANGES if each.cue in noises or each.size in sizes.get(each.cue, ())
+    ]
+    networks = {about.name: about.network}
+    if untrained is not None:
+        networks[UNTRAINED] = replace(about, net=untrained).network
+    found = cues.effects(networks, [recording], [*changes, *cues.CONTROLS], jobs=1)
     order = list(dict.fromkeys(found["cue"]))
     means = found.groupby(["network", "cue"], sort=False)[["nats", "changed", "noise nats"]].mean()
     return means.reset_index().sort_values(

@@ -24,8 +24,8 @@ EDGES = np.arange(0.0, SAMPLE_RATE / 2 + 1, 250.0)
 REGIONS = np.array([0.0, 250.0, 1000.0, 2000.0, 3500.0, 5000.0, 8000.0])
 """Edges of a few wide bands, Hz; 2 to 3.5 and 3.5 to 5 kHz are those that the paper names."""
 
-_FRAME, _HOP = 400, 160
-"""Samples of an analysis frame (25 ms) and from one to the next (10 ms)."""
+_FRAME, _HOP = 0.025, 0.01
+"""Seconds of an analysis frame, and from one to the next."""
 
 _LOWEST = 2
 """Bins of a frame, 40 Hz each, that do not count: an offset fills two bins of a Hann window."""
@@ -34,7 +34,9 @@ _ACTIVE = -35.0
 """dB: a frame counts as speech when its power is no further below that of the loud frames."""
 
 
-def long_term_levels(signal: ArrayLike, edges: ArrayLike = EDGES) -> NDArray[np.float64]:
+def long_term_levels(
+    signal: ArrayLike, edges: ArrayLike | None = None, sample_rate: int = SAMPLE_RATE
+) -> NDArray[np.float64]:
     """Return the long-term average level of each band, in dB relative to the mean over all of them.
 
     Powers of 25 ms Hann frames, every 12.5 ms, are averaged over time, then over the bins of a
@@ -44,9 +46,11 @@ def long_term_levels(signal: ArrayLike, edges: ArrayLike = EDGES) -> NDArray[np.
     Parameters
     ----------
     signal : array_like, (samples,)
-        A recording or a relevance signal, at 16 kHz.
-    edges : array_like, (bands + 1,)
-        Where bands begin and end, in Hz.
+        A recording or a relevance signal.
+    edges : array_like, (bands + 1,), optional
+        Where bands begin and end, in Hz; default, `EDGES`, at another rate as far as half of it.
+    sample_rate : int
+        In Hz.
 
     Returns
     -------
@@ -70,17 +74,19 @@ def long_term_levels(signal: ArrayLike, edges: ArrayLike = EDGES) -> NDArray[np.
     >>> EDGES[long_term_levels(tone).argmax()]
     np.float64(3000.0)
     """
-    samples = audio.check(signal, "the signal", minimum=_FRAME)
-    power = acoustics.long_term_spectrum(samples, SAMPLE_RATE, resolution=SAMPLE_RATE / _FRAME)
-    frequencies = np.fft.rfftfreq(_FRAME, 1 / SAMPLE_RATE)
-    power[-1] *= 2  # a one-sided density counts all bins but this one twice
+    size, edges = round(_FRAME * sample_rate), _edges(edges, sample_rate)
+    samples = audio.check(signal, "the signal", minimum=size)
+    power = acoustics.long_term_spectrum(samples, sample_rate, resolution=sample_rate / size)
+    frequencies = np.fft.rfftfreq(size, 1 / sample_rate)
+    if size % 2 == 0:
+        power[-1] *= 2  # a one-sided density counts all bins but this one twice
     density = _bands(frequencies[_LOWEST:], power[_LOWEST:], edges)
     widths = np.diff(np.asarray(edges, dtype=np.float64))
     return 10 * np.log10(density / np.average(density, weights=widths))
 
 
 def band_statistics(
-    wave: ArrayLike, edges: ArrayLike = EDGES
+    wave: ArrayLike, edges: ArrayLike | None = None, sample_rate: int = SAMPLE_RATE
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and variance over time of each band's level.
 
@@ -91,9 +97,11 @@ def band_statistics(
     Parameters
     ----------
     wave : array_like, (samples,)
-        A recording at 16 kHz.
-    edges : array_like, (bands + 1,)
-        Where bands begin and end, in Hz.
+        A recording.
+    edges : array_like, (bands + 1,), optional
+        As in `long_term_levels`.
+    sample_rate : int
+        In Hz.
 
     Returns
     -------
@@ -122,13 +130,14 @@ def band_statistics(
     >>> means.shape, bool(np.abs(means).max() < 0.5)
     ((2,), True)
     """
-    samples = audio.check(wave, minimum=_FRAME + _HOP)
-    starts = np.arange(0, len(samples) - _FRAME + 1, _HOP)
-    frames = audio.frame(samples, _FRAME, starts) * scipy.signal.get_window("hann", _FRAME)
+    size, hop = round(_FRAME * sample_rate), round(_HOP * sample_rate)
+    samples, edges = audio.check(wave, minimum=size + hop), _edges(edges, sample_rate)
+    starts = np.arange(0, len(samples) - size + 1, hop)
+    frames = audio.frame(samples, size, starts) * scipy.signal.get_window("hann", size)
     power = np.abs(np.fft.rfft(frames, axis=-1)) ** 2
     totals = power.sum(axis=-1)
     speech = power[totals >= np.percentile(totals, 95) * 10 ** (_ACTIVE / 10)]
-    density = _bands(np.fft.rfftfreq(_FRAME, 1 / SAMPLE_RATE), speech, edges)
+    density = _bands(np.fft.rfftfreq(size, 1 / sample_rate), speech, edges)
     levels = 10 * np.log10(np.maximum(density / speech.mean(), 1e-12))
     return levels.mean(axis=0), levels.var(axis=0)
 
@@ -172,6 +181,12 @@ def f_ratio(means: ArrayLike, variances: ArrayLike) -> NDArray[np.float64]:
             "least two speakers for both."
         )
     return between.var(axis=0, ddof=1) / within.mean(axis=0)
+
+
+def _edges(edges: ArrayLike | None, sample_rate: int) -> NDArray[np.float64]:
+    if edges is None:
+        edges = np.arange(0.0, sample_rate / 2 + 1, EDGES[1])
+    return np.asarray(edges, dtype=np.float64)
 
 
 def _bands(frequencies: NDArray, power: NDArray, edges: ArrayLike) -> NDArray[np.float64]:

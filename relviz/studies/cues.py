@@ -8,6 +8,7 @@ with the energy and the spectrum of the change, and of another token of the same
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,11 +21,18 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from relviz import _engine, acoustics, audio, statistics, tasks
+from relviz import acoustics, audio, statistics, tasks
 from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import Vowel
-from relviz.signals import Normalise, batches, check_rate
+from relviz.signals import (
+    LONG,
+    Normalise,
+    batches,
+    log_posteriors,
+    network_rate,
+    network_window,
+)
 from relviz.studies.phones import GROUPS, Speech
 
 __all__ = [
@@ -68,11 +76,13 @@ class Recording:
     talker : str
         Intervals count talkers.
     wave : ndarray, (samples,)
-        At 16 kHz.
+        At `sample_rate`.
     times : tuple of float
         Seconds: windows are centred there.
     ceiling : float
         Hz, below which the talker has five formants.
+    sample_rate : int
+        In Hz, at which cues are changed. A network hears what comes of it at its own.
 
     Examples
     --------
@@ -85,6 +95,7 @@ class Recording:
     wave: NDArray = field(repr=False)
     times: tuple[float, ...]
     ceiling: float = 5500.0
+    sample_rate: int = SAMPLE_RATE
 
 
 @dataclass(frozen=True)
@@ -119,26 +130,26 @@ class Change:
 
 
 def _f0(semitones: float, recording: Recording) -> NDArray:
-    return acoustics.shift_f0(recording.wave, SAMPLE_RATE, 2 ** (semitones / 12))
+    return acoustics.shift_f0(recording.wave, recording.sample_rate, 2 ** (semitones / 12))
 
 
 def _formant(number: int | None, percent: float, recording: Recording) -> NDArray:
     factor = 1 + percent / 100 if percent > 0 else 1 / (1 - percent / 100)
     return acoustics.shift_formant(
-        recording.wave, SAMPLE_RATE, factor, number, ceiling=recording.ceiling
+        recording.wave, recording.sample_rate, factor, number, ceiling=recording.ceiling
     )
 
 
 def _tilt(slope: float, recording: Recording) -> NDArray:
-    return acoustics.tilt(recording.wave, SAMPLE_RATE, slope)
+    return acoustics.tilt(recording.wave, recording.sample_rate, slope)
 
 
 def _band(low: float, high: float, recording: Recording) -> NDArray:
-    return acoustics.replace_band(recording.wave, SAMPLE_RATE, low, high)
+    return acoustics.replace_band(recording.wave, recording.sample_rate, low, high)
 
 
 def _phases(spread: float, recording: Recording) -> NDArray:
-    return acoustics.disperse(recording.wave, SAMPLE_RATE, spread / 1000)
+    return acoustics.disperse(recording.wave, recording.sample_rate, spread / 1000)
 
 
 def _level(decibels: float, recording: Recording) -> NDArray:
@@ -146,7 +157,7 @@ def _level(decibels: float, recording: Recording) -> NDArray:
 
 
 def _later(milliseconds: float, recording: Recording) -> NDArray:
-    by = round(milliseconds * SAMPLE_RATE / 1000)
+    by = round(milliseconds * recording.sample_rate / 1000)
     return np.pad(recording.wave, (by, 0))[: len(recording.wave)]
 
 
@@ -242,7 +253,7 @@ def of_speech(speech: Speech, count: int = 6) -> list[Recording]:
 
 
 def effect(
-    net: Callable[[torch.Tensor], torch.Tensor],
+    net: Callable[[torch.Tensor], Any],
     recordings: Sequence[Recording],
     change: Change,
     *,
@@ -254,13 +265,14 @@ def effect(
     Parameters
     ----------
     net : callable
-        Any network of windows, (batch, window) to scores of classes, (batch, classes).
+        Any network of windows, (batch, window) to scores of classes, (batch, classes) or (batch,
+        frames, classes), of which the middle frame counts.
     recordings : sequence of Recording
         Such as `of_vowels` returns.
     change : Change
         One of `CHANGES` or `CONTROLS`, or one of yours.
     window, normalise
-        As in `relviz.relevance_signal`; a shipped network says them itself.
+        As in `relviz.relevance_signal`; what the network says itself need not be given.
 
     Returns
     -------
@@ -270,8 +282,8 @@ def effect(
     Raises
     ------
     ParameterError
-        For no recordings, a network that does not hear at 16 kHz, and a change that leaves another
-        length.
+        For no recordings, a network that does not say how much it hears, and a change that leaves
+        another length.
 
     Examples
     --------
@@ -287,7 +299,7 @@ def effect(
 
 
 def effects(
-    networks: Mapping[str, Callable[[torch.Tensor], torch.Tensor]],
+    networks: Mapping[str, Callable[[torch.Tensor], Any]],
     recordings: Sequence[Recording],
     changes: Sequence[Change] | None = None,
     *,
@@ -326,12 +338,19 @@ def effects(
     Raises
     ------
     ParameterError
-        For no recordings, a network that does not hear at 16 kHz, and a change that leaves another
-        length.
+        For no recordings, a network that does not say how much it hears, and a change that leaves
+        another length.
 
     References
     ----------
     Kullback and Leibler (1951), 10.1214/aoms/1177729694.
+
+    Notes
+    -----
+    Cues are changed at the rate of the recordings, and what comes of it is resampled to that of
+    each network: so a change above what a network of 8 kHz hears moves nothing, and one of 48 kHz
+    hears nothing above the recordings' band. Beyond a recording's ends, and around one that is
+    shorter than the window, there are zeros.
 
     Examples
     --------
@@ -344,15 +363,17 @@ def effects(
     """
     if not recordings:
         raise ParameterError("there are no recordings: give one or more.")
-    for name, net in networks.items():
-        check_rate(net, SAMPLE_RATE, f"the network {name!r}")
     changes = (*CHANGES, *CONTROLS) if changes is None else changes
     asked = partial(_log_posteriors, window=window, normalise=normalise)
     waves = [np.asarray(each.wave, dtype=np.float64) for each in recordings]
+    begun = time.monotonic()
     before = {name: asked(net, waves, recordings) for name, net in networks.items()}
     rows = []
+    # after each change, and after its noise, the same again
+    seconds = (time.monotonic() - begun) * 2 * len(changes)
+    title = f"changes, {tasks.lasting(seconds)} for the networks" if seconds > LONG else "changes"
     made = tasks.run(
-        partial(_changed, recordings), changes, jobs=jobs, progress=progress, title="changes"
+        partial(_changed, recordings), changes, jobs=jobs, progress=progress, title=title
     )
     for change, after in zip(changes, made, strict=True):
         noises = [
@@ -468,19 +489,20 @@ def measured(recordings: Sequence[Recording], change: Change) -> pd.DataFrame:
     """
     rows = []
     for each, wave in zip(recordings, _changed(recordings, change), strict=True):
-        before, after = (_measures(one, each.times) for one in (each.wave, wave))
+        before, after = (_measures(one, each) for one in (each.wave, wave))
         ratio = dict(zip(("f0", "f1", "f2", "f3"), after / before, strict=True))
         rows.append(dict(recording=each.name, talker=each.talker) | ratio)
     return pd.DataFrame(rows)
 
 
-def _measures(wave: NDArray, times: Sequence[float]) -> NDArray[np.float64]:
+def _measures(wave: NDArray, recording: Recording) -> NDArray[np.float64]:
+    rate = recording.sample_rate
     found = [
         [
-            acoustics.median_f0(wave, SAMPLE_RATE, (t - 0.05, t + 0.05), filtered=True),
-            *acoustics.formants(wave, SAMPLE_RATE, t, count=3, pre_emphasis=0.97),
+            acoustics.median_f0(wave, rate, (t - 0.05, t + 0.05), filtered=True),
+            *acoustics.formants(wave, rate, t, count=3, pre_emphasis=0.97),
         ]
-        for t in times
+        for t in recording.times
     ]
     return np.median(found, axis=0)
 
@@ -504,7 +526,7 @@ def _noise(before: NDArray, after: NDArray, seed: int) -> NDArray[np.float64]:
 
 
 def _log_posteriors(
-    net: Callable[[torch.Tensor], torch.Tensor],
+    net: Callable[[torch.Tensor], Any],
     waves: Sequence[NDArray],
     recordings: Sequence[Recording],
     window: int | None,
@@ -512,16 +534,13 @@ def _log_posteriors(
 ) -> list[NDArray[np.float64]]:
     """(windows, classes) of every recording."""
     found = []
-    length = window or int(getattr(net, "window", 0))
+    length = network_window(net, window)
     for wave, each in zip(waves, recordings, strict=True):
-        starts = np.round(np.multiply(each.times, SAMPLE_RATE)).astype(np.int64) - length // 2
-        rows = []
-        heard = batches(net, audio.check(wave), starts, window=window, normalise=normalise)
-        for _, windows in heard:
-            with torch.inference_mode():
-                scores = _engine.call(net, windows)
-                rows.append(scores.double().log_softmax(-1).cpu().numpy())
-        found.append(np.concatenate(rows))
+        rate = network_rate(net) or SAMPLE_RATE
+        heard = audio.resample(audio.check(wave), each.sample_rate, rate)
+        starts = np.round(np.multiply(each.times, rate)).astype(np.int64) - length // 2
+        some = batches(net, heard, starts, window=length, normalise=normalise)
+        found.append(np.concatenate([log_posteriors(net, windows) for _, windows in some]))
     return found
 
 

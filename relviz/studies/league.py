@@ -25,13 +25,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from relviz import _engine, controls, networks, pretrained, spectral, statistics, tasks
+from relviz import _engine, audio, controls, networks, pretrained, spectral, statistics, tasks
 from relviz._errors import ParameterError
 from relviz.attributions import relevance
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import cued
 from relviz.corpora.cued import CUES, NOISE_BAND, TONE, TONE_LEVEL, CuedVowel
-from relviz.signals import standardise
+from relviz.signals import check_rate, standardise
 from relviz.studies import cues as effects
 from relviz.studies import layers, vowels
 from relviz.studies.vowel_signals import Relevance
@@ -171,7 +171,8 @@ def measure(
     Raises
     ------
     ParameterError
-        For `done` without these columns, or with other things than numbers in them.
+        For `done` without these columns, or with other things than numbers in them; and for a
+        network that does not hear at 16 kHz, as the vowels are made.
 
     Examples
     --------
@@ -180,6 +181,8 @@ def measure(
     >>> found["measure"].tolist()
     ['band taken away', 'band alone']
     """
+    for name, net in nets.items():
+        check_rate(net, SAMPLE_RATE, f"the network {name!r}")
     todo = [(name, family) for name in nets for family in families or FAMILIES]
     if done is not None:
         done = _own(done, todo)
@@ -339,12 +342,12 @@ def kept() -> pd.DataFrame:
 
 
 def _windows(vowels_: Sequence[CuedVowel], length: int) -> Tensor:
-    """What a network hears at every vowel's steady state: (vowels, length)."""
+    """What a network hears at every vowel's steady state, zeros beyond it: (vowels, length)."""
     cut = [
-        vowel.wave()[(n := round(vowel.steady * SAMPLE_RATE) - length // 2) : n + length]
+        audio.frame(vowel.wave(), length, [round(vowel.steady * SAMPLE_RATE) - length // 2])
         for vowel in vowels_
     ]
-    return standardise(torch.from_numpy(np.stack(cut)))
+    return standardise(torch.from_numpy(np.concatenate(cut)))
 
 
 def _log_posteriors(net: nn.Module, x: Tensor) -> NDArray[np.float64]:

@@ -32,7 +32,7 @@ from relviz.corpora import (
 )
 from relviz.networks import RawWaveformCNN
 from relviz.pretrained import TrainedCNN
-from relviz.signals import Normalise, batches
+from relviz.signals import Normalise, batches, network_rate, network_window
 
 __all__ = [
     "GROUPS",
@@ -254,7 +254,7 @@ def posteriors(
     net : RawWaveformCNN
         Any network of windows.
     wave : array_like, (samples,)
-        At 16 kHz.
+        At the network's rate.
     hop_length : int
         Samples from window to window: they are centred on samples hop_length // 2, hop_length +
         hop_length // 2, ...; beyond the ends there are zeros.
@@ -295,11 +295,11 @@ def posteriors(
     centres = np.arange(hop_length // 2, len(samples), hop_length)
     rows = []
     for _, windows in batches(
-        net, samples, centres - net.window // 2, normalise=normalise, batch_size=batch_size
+        net, samples, centres - network_window(net) // 2, normalise=normalise, batch_size=batch_size
     ):
         with torch.inference_mode():
             rows.append(_engine.call(net, windows).softmax(-1).cpu().numpy())
-    return centres / SAMPLE_RATE, np.concatenate(rows)
+    return centres / (network_rate(net) or SAMPLE_RATE), np.concatenate(rows)
 
 
 def classify(net: RawWaveformCNN, speech: Speech, classes: Sequence[str] = PHONES) -> pd.DataFrame:

@@ -14,12 +14,13 @@ from relviz import networks
 from relviz.attributions import Attribution, Method, find
 from relviz.audio import SAMPLE_RATE
 from relviz.backprop import Target
-from relviz.signals import Normalise, relevance_signal
+from relviz.signals import Normalise, forecast, network_rate, relevance_signal
 
 __all__ = ["Relevance", "SignalFunction", "noise", "original", "standard_signals"]
 
 SignalFunction = Callable[[NDArray[np.float32], int], NDArray]
-"""From a token's wave and its steady state, a sample index, to a signal of the same length."""
+"""From a token's wave and its steady state, a sample index, to a signal of the same length. Wave
+and index are at the function's attribute `sample_rate`, where it has one, else at 16 kHz."""
 
 
 def original(wave: NDArray[np.float32], centre: int) -> NDArray[np.float32]:
@@ -97,12 +98,13 @@ class Relevance:
         Seconds.
     target : None, int, str, tuple or callable
         As in `relviz.relevance`; None, the winning one of every window.
-    normalise : str, optional
+    window, normalise
         As in `relviz.relevance_signal`.
 
     Notes
     -----
-    Explained in chapters 4 and 8 of the book.
+    A token that is shorter than the network's window stands between zeros. Explained in chapters 4
+    and 8 of the book.
 
     Examples
     --------
@@ -117,12 +119,24 @@ class Relevance:
     hop_length: int | None = 97
     reach: float = 0.12
     target: Target = None
+    window: int | None = None
     normalise: Normalise | None = None
+
+    @property
+    def sample_rate(self) -> int:
+        """At which the network hears, in Hz."""
+        return network_rate(self.net) or SAMPLE_RATE
+
+    def lasts(self, tokens: int) -> float:
+        """Return how many seconds so many tokens will take, as `relviz.signals.forecast` finds."""
+        span = round(2 * self.reach * self.sample_rate)
+        windows = tokens * (1 if self.hop_length is None else 1 + span // self.hop_length)
+        return forecast(self.net, windows, self.target, self.method, window=self.window)
 
     def __call__(self, wave: NDArray[np.float32], centre: int) -> NDArray[np.float64]:
         hop_length, centres = 97, (centre, centre)
         if self.hop_length is not None:
-            hop_length, reach = self.hop_length, round(self.reach * SAMPLE_RATE)
+            hop_length, reach = self.hop_length, round(self.reach * self.sample_rate)
             # A multiple of the hop below the centre, so that one window is centred on it.
             first = centre - min(reach, centre) // hop_length * hop_length
             centres = (first, min(centre + reach, len(wave) - 1))
@@ -132,8 +146,10 @@ class Relevance:
             hop_length,
             target=self.target,
             method=self.method,
+            window=self.window,
             centres=centres,
             normalise=self.normalise,
+            progress=False,
         )
 
 
@@ -153,7 +169,8 @@ def standard_signals(
     trained : dict of str to sequence of callable, optional
         Name -> networks (replicates, such as training seeds).
     seeds : int
-        How many untrained networks stand beside them.
+        How many untrained networks stand beside them; 0 where `trained` brings controls of its own,
+        such as `relviz.controls.untrained` makes.
     architecture : Architecture
         Of the untrained networks.
     classes : int
@@ -181,7 +198,8 @@ def standard_signals(
     ['original recording', 'white noise', 'untrained, GBP, hop 97']
     """
     nets = dict(trained or {})
-    nets["untrained"] = [networks.build(architecture, classes, seed) for seed in range(seeds)]
+    if seeds:
+        nets["untrained"] = [networks.build(architecture, classes, seed) for seed in range(seeds)]
     rows: dict[str, Sequence[SignalFunction]] = {
         "original recording": [original],
         "white noise": [noise],

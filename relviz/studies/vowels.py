@@ -7,6 +7,9 @@ sex over the database, of that token's own hand measurement. Tokens whose value 
 are left out of that measure; an estimate that fails (NaN) is wrong. From how many windows the
 signals were made, the paper does not say.
 
+A network that hears at another rate than the recordings' 16 kHz is given them at its own, and its
+relevance is measured there, in the same Hz and s.
+
 A signal that is no evidence of learning can pass: compare every row with the original recording
 above it and with the untrained networks below. The signals are those of
 `relviz.studies.vowel_signals`; `relviz.studies.vowel_tables` lays the scores out.
@@ -24,10 +27,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from relviz import acoustics, statistics, tasks
+from relviz import acoustics, audio, statistics, tasks
 from relviz._errors import ParameterError
 from relviz.audio import SAMPLE_RATE
 from relviz.corpora import Vowel, VowelCorpus, vowels
+from relviz.signals import LONG
 from relviz.statistics import Interval
 from relviz.studies.vowel_signals import (
     Relevance,
@@ -225,9 +229,13 @@ def estimates(
         raise ParameterError("the corpus has no tokens: load some with relviz.corpora.vowels().")
     chunks = list(_chunks(rows, corpus.tokens))
     analyse = partial(_analyse, settings=settings, pre_emphases=tuple(pre_emphases))
-    found = tasks.run(
-        analyse, chunks, jobs=jobs, progress=progress, title="signals x tokens", unit="chunk"
-    )
+    title = "signals x tokens"
+    if progress:
+        relevances = [each.function for each in chunks if isinstance(each.function, Relevance)]
+        seconds = sum(each.lasts(len(corpus.tokens)) for each in dict.fromkeys(relevances))
+        seconds /= min(tasks.workers(jobs), len(chunks))
+        title += f", {tasks.lasting(seconds)}" if seconds > LONG else ""
+    found = tasks.run(analyse, chunks, jobs=jobs, progress=progress, title=title, unit="chunk")
     frames = []
     for chunk, estimated in zip(chunks, found, strict=True):
         frame = pd.DataFrame(estimated)
@@ -271,9 +279,10 @@ def _analyse(
 ) -> list[dict[str, Any]]:
     """Estimates of one signal at some tokens, in a worker process."""
     found = []
+    rate = getattr(chunk.function, "sample_rate", SAMPLE_RATE)
     for token, others in zip(chunk.tokens, chunk.elsewhere, strict=True):
-        wave = token.wave()
-        signal = np.asarray(chunk.function(wave, round(token.steady * SAMPLE_RATE)))
+        wave = audio.resample(token.wave(), SAMPLE_RATE, rate)
+        signal = np.asarray(chunk.function(wave, round(token.steady * rate)))
         if signal.shape != wave.shape:
             raise ParameterError(
                 f"a signal function turned {wave.shape} samples of {token.name} into "
@@ -284,7 +293,7 @@ def _analyse(
             # a relevance signal need not be a voice: its F0 is scored, not believed
             warnings.simplefilter("ignore", acoustics.F0Warning)
             f0 = acoustics.median_f0(
-                signal, SAMPLE_RATE, span, floor=settings.f0_floor, ceiling=settings.f0_ceiling
+                signal, rate, span, floor=settings.f0_floor, ceiling=settings.f0_ceiling
             )
         same = {
             "token": token.name,
@@ -294,11 +303,11 @@ def _analyse(
             "f0": f0,
         }
         rest = {f"{measure}_true": getattr(token, measure) for measure in MEASURES}
-        rest |= _contrasts(signal, token, others, settings)
+        rest |= _contrasts(signal, token, others, settings, rate)
         for pre_emphasis in pre_emphases:
             f1, f2 = acoustics.formants(
                 signal,
-                SAMPLE_RATE,
+                rate,
                 token.steady,
                 pre_emphasis=pre_emphasis,
                 frames=settings.frames,
@@ -331,7 +340,11 @@ def _elsewhere(tokens: Sequence[Vowel]) -> dict[str, dict[str, list[float]]]:
 
 
 def _contrasts(
-    signal: NDArray, token: Vowel, others: Mapping[str, list[float]], settings: Settings
+    signal: NDArray,
+    token: Vowel,
+    others: Mapping[str, list[float]],
+    settings: Settings,
+    rate: int = SAMPLE_RATE,
 ) -> dict[str, float]:
     """Level of a signal's spectrum at a token's formants over that at other vowels', in dB.
 
@@ -340,10 +353,10 @@ def _contrasts(
     """
     frequencies, magnitude = acoustics.short_term_spectrum(
         signal,
-        SAMPLE_RATE,
+        rate,
         token.steady,
         length=settings.contrast_length,
-        n_fft=2048,
+        n_fft=round(2048 * rate / SAMPLE_RATE),  # bins as far apart at every rate
         window="hann",
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,13 @@ from relviz import acoustics, audio
 from relviz._errors import ParameterError
 from relviz.attributions import Attribution, Method, find
 from relviz.corpora import Vowel, to_hear
-from relviz.signals import check_rate, relevance_signal, stride
+from relviz.signals import (
+    check_rate,
+    network_rate,
+    network_window,
+    relevance_signal,
+    stride,
+)
 from relviz.widgets.frame import Explorer, pack, script, style
 
 __all__ = [
@@ -51,6 +57,8 @@ class Recording:
         The waveform.
     cursor : float, optional
         Where the cursor starts, in seconds.
+    sample_rate : int, optional
+        In Hz; default, that of the explorer, which resamples what has another.
 
     Examples
     --------
@@ -62,6 +70,7 @@ class Recording:
     talker: str
     wave: NDArray[np.floating]
     cursor: float | None = None
+    sample_rate: int | None = None
 
 
 def vowel(token: Vowel, margin: float = 0.1) -> Recording:
@@ -91,7 +100,22 @@ def vowel(token: Vowel, margin: float = 0.1) -> Recording:
     size = round(max(token.end - token.start + 2 * margin, 0.52) * audio.SAMPLE_RATE)
     start = round((token.start + token.end) / 2 * audio.SAMPLE_RATE) - size // 2
     wave = audio.frame(token.wave(), size, [start])[0]
-    return Recording(token.vowel, token.talker, wave, token.steady - start / audio.SAMPLE_RATE)
+    cursor = token.steady - start / audio.SAMPLE_RATE
+    return Recording(token.vowel, token.talker, wave, cursor, audio.SAMPLE_RATE)
+
+
+def _common_rate(networks: Mapping[str, Callable]) -> int:
+    rates = {network_rate(net) or audio.SAMPLE_RATE for net in networks.values()}
+    if len(rates) > 1:
+        named = " and ".join(map(str, sorted(rates)))
+        raise ParameterError(f"the networks hear at {named} Hz: make an explorer for each rate.")
+    return rates.pop()
+
+
+def _at(recording: Recording, sample_rate: int) -> Recording:
+    rate = recording.sample_rate or sample_rate
+    wave = audio.resample(np.asarray(recording.wave), rate, sample_rate)
+    return replace(recording, wave=wave, sample_rate=sample_rate)
 
 
 class RelevanceExplorer(Explorer):
@@ -111,8 +135,9 @@ class RelevanceExplorer(Explorer):
         first is shown first.
     hops : sequence of int
         In samples; the first is shown first.
-    sample_rate : int
-        Hz, of the recordings, and that at which every network hears.
+    sample_rate : int, optional
+        Hz, of recordings that do not say theirs, and that at which every network hears; default,
+        what the networks say, else 16 kHz.
     floor, ceiling : float
         Of the F0 searched, in Hz.
     progress : bool
@@ -121,14 +146,15 @@ class RelevanceExplorer(Explorer):
     Raises
     ------
     ParameterError
-        Where there is nothing to choose from, for networks that hear at another rate, and where
-        `relviz.relevance_signal` raises it.
+        Where there is nothing to choose from, for networks that hear at another rate or at several,
+        and where `relviz.relevance_signal` raises it.
     AudioError
         Where `relviz.relevance_signal` raises it.
 
     Notes
     -----
-    Used in chapters 4 to 8 of the book.
+    A recording that is shorter than a network's window stands between zeros. Used in chapters 4 to
+    8 of the book.
     """
 
     _esm = script("relevance.js")
@@ -148,7 +174,7 @@ class RelevanceExplorer(Explorer):
         *,
         methods: Sequence[Method] | Mapping[str, Method | Attribution] = ("guided", "gradient"),
         hops: Sequence[int] = (97, 160),
-        sample_rate: int = audio.SAMPLE_RATE,
+        sample_rate: int | None = None,
         floor: float = 75.0,
         ceiling: float = 500.0,
         progress: bool = False,
@@ -158,8 +184,10 @@ class RelevanceExplorer(Explorer):
         pairs = [(each.says, each.talker) for each in recordings]
         if len(set(pairs)) < len(pairs):
             raise ParameterError("two recordings have the same words and talker: name them apart.")
+        sample_rate = sample_rate or _common_rate(networks)
         for name, net in networks.items():
             check_rate(net, sample_rate, f"the network {name!r}")
+        recordings = [_at(each, sample_rate) for each in recordings]
         self._floor, self._ceiling = floor, ceiling
         by_name = methods if isinstance(methods, Mapping) else {name: name for name in methods}
         self._methods = {name: find(method) for name, method in by_name.items()}
@@ -176,7 +204,7 @@ class RelevanceExplorer(Explorer):
                 {"says": r.says, "talker": r.talker, "cursor": r.cursor} for r in recordings
             ],
             "networks": [
-                {"name": name, "stride": stride(net), "window": getattr(net, "window", 0)}
+                {"name": name, "stride": stride(net), "window": network_window(net)}
                 for name, net in networks.items()
             ],
             "methods": [[method, NAMES.get(method, method)] for method in self._methods],
@@ -219,7 +247,14 @@ class RelevanceExplorer(Explorer):
         with warnings.catch_warnings():
             # the explorer says itself what a hop that shares a factor with the stride does
             warnings.filterwarnings("ignore", message="hop_length .* shares the factor")
-            return relevance_signal(net, wave, hop, method=self._methods[method], progress=False)
+            return relevance_signal(
+                net,
+                wave,
+                hop,
+                method=self._methods[method],
+                centres=(0, len(wave) - 1),  # all of it, be it shorter than a window
+                progress=False,
+            )
 
     def _f0(self, wave: NDArray) -> dict[str, Any]:
         with warnings.catch_warnings():

@@ -229,3 +229,15 @@ def test_pictures_for_the_docs(chrome, theme):
                 assert root.screenshot(str(file))
                 assert file.stat().st_size > 10_000
                 seen.add(name)
+
+
+def test_answers_are_measured_with_their_slowest_control(chrome):
+    """For the page on speed; how fast they are, no test asks."""
+    from benchmarks import explorers  # here, as it takes this file's list of pages
+
+    with browser.serve(HTML) as address:
+        page = f"{address}/book/method/05_spectral_relevance.html"
+        row = explorers.answers(chrome, page, "Wirtinger explorer", turns=3)
+    assert 0 < row.value.low <= row.value.value <= row.value.high
+    assert row.ratio.value == pytest.approx(row.value.value * 60 / 1000)
+    assert re.fullmatch(r"slowest control: .+, \d+ ms", row.note)

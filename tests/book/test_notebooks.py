@@ -40,7 +40,7 @@ def open_cells(notebook):
 
 def names(source: str) -> tuple[set[str], set[str]]:
     """Names that a cell binds, and those that it reads."""
-    lines = ("pass" if line.lstrip().startswith("%") else line for line in source.splitlines())
+    lines = ("pass" if line.lstrip()[:1] in ("%", "!") else line for line in source.splitlines())
     bound, read = set(), set()
     for node in ast.walk(ast.parse("\n".join(lines))):
         match node:

@@ -9,10 +9,12 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
 from tests.book.toc import ROOT, pages
+from tools import rendered
 
 HTML = ROOT / "_build" / "html"
 HEAVIEST = 2_000_000  # bytes of one page, with its explorers' data and what is embedded in it
@@ -131,11 +133,46 @@ def test_every_citation_and_reference_was_resolved(path):
 
 
 def test_chapter_opens_on_binder_and_colab(chapter):
+    """What opens is the copy whose text Jupyter can show."""
     links = [a["href"] for a in page(HTML / f"{chapter}.html").find_all("a", href=True)]
-    binder = f"https://mybinder.org/v2/gh/{REPOSITORY}/main?urlpath=lab/tree/{chapter}.ipynb"
-    colab = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/{chapter}.ipynb"
+    place = f"notebooks/{chapter}.ipynb"
+    binder = f"https://mybinder.org/v2/gh/{REPOSITORY}/main?urlpath=lab/tree/{place}"
+    colab = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/{place}"
     assert binder in [unquote(link) for link in links]
     assert colab in [unquote(link) for link in links]
+    assert (ROOT / place).is_file()
+
+
+def test_chapter_offers_its_copy_to_download(chapter):
+    file = HTML / "_sources" / f"{chapter}.ipynb"
+    links = [a["href"] for a in page(HTML / f"{chapter}.html").find_all("a", href=True)]
+    assert file in [found[0] for link in links if (found := target(HTML / f"{chapter}.html", link))]
+    there, kept = (
+        nbformat.read(p, as_version=4) for p in (file, ROOT / f"notebooks/{chapter}.ipynb")
+    )
+    code = [[c.source for c in n.cells if c.cell_type == "code"] for n in (there, kept)]
+    assert code[0] == code[1] and "relviz" in there.metadata
+
+
+def test_copies_number_figures_and_equations_as_the_pages_do(chapter):
+    there = page(HTML / f"{chapter}.html")
+    found = {
+        tag["id"]: tag.select_one(".caption-number").get_text(strip=True).removeprefix("Fig. ")
+        for tag in there.select("figure[id]")
+    }
+    known = rendered.book().figures
+    assert found == {name: str(known[name]) for name in found}
+    found = {
+        tag["id"].removeprefix("equation-"): tag.select_one(".eqno").get_text().strip("()\xb6#")
+        for tag in there.select("div.math[id]")
+    }
+    known = rendered.book().equations
+    assert found == {name: str(known[name]) for name in found}
+
+
+def test_copies_link_to_places_that_pages_have():
+    for name, (where, _) in rendered.book().sections.items():
+        assert name in anchors(HTML / f"{where}.html")
 
 
 def test_chapter_shows_what_its_cells_gave(chapter):

@@ -25,6 +25,7 @@ from relviz.corpora import (
     vowels,
 )
 from relviz.corpora.aev import CORPUS, _read_table, _read_tables
+from relviz.corpora.corpus import EMBED
 from relviz.corpora.tokens import deviations
 
 VOWDATA = """(c) 1995 James Hillenbrand
@@ -314,7 +315,7 @@ RECORDED = Vowel("w10iy", "w10", "F", "iy", 220, 400, 2700, 3200, 0.2, 0.5, 0.3,
 
 
 def test_pages_carry_no_recording_without_an_open_licence(monkeypatch):
-    monkeypatch.delenv(aev.EMBED, raising=False)
+    monkeypatch.delenv(EMBED, raising=False)
     heard = aev.to_hear(RECORDED)
     assert isinstance(heard, synthetic.SyntheticVowel) and heard.path is None
     assert replace(RECORDED, path=None) == Vowel(**vars(heard))
@@ -325,7 +326,7 @@ def test_pages_carry_no_recording_without_an_open_licence(monkeypatch):
 
 
 def test_what_was_not_measurable_is_the_mean_of_the_vowel(monkeypatch):
-    monkeypatch.delenv(aev.EMBED, raising=False)
+    monkeypatch.delenv(EMBED, raising=False)
     heard = aev.to_hear(replace(RECORDED, f0=math.nan, f3=math.nan))
     means = synthetic.MEANS["F"]["iy"]
     assert (heard.f0, heard.f1, heard.f2) == (means[0], 400, 2700)
@@ -334,7 +335,7 @@ def test_what_was_not_measurable_is_the_mean_of_the_vowel(monkeypatch):
 
 @pytest.mark.parametrize("says", ["aev", "other,aev"])
 def test_a_page_for_oneself_may_carry_them(monkeypatch, says):
-    monkeypatch.setenv(aev.EMBED, says)
+    monkeypatch.setenv(EMBED, says)
     assert aev.to_hear(RECORDED) is RECORDED
 
 

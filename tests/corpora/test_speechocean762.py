@@ -92,7 +92,7 @@ def test_who_says_what_in_either_format(tmp_path: Path, files: dict[str, bytes])
     told = [(u.sex, u.age) for u in corpus.utterances]
     assert told == [("M", 6), ("M", 18), ("F", 21), ("F", 21)]
     assert corpus.source == Source("given", folder, CORPUS)
-    assert str(corpus.source) == (
+    assert corpus.source.describe() == (
         "Recordings: speechocean762 (Zhang et al., 2021), from the folder given."
     )
     waves = [each.wave() for each in corpus.utterances]

@@ -26,6 +26,7 @@ from relviz.corpora import (
     store,
     timit,
 )
+from relviz.corpora.corpus import EMBED
 
 FILES = {
     name: (name.encode() + b"-") * 3000
@@ -482,7 +483,7 @@ def test_status_and_verify(
 
 
 def test_sources_describe_themselves(tmp_path: Path) -> None:
-    assert str(Source("RELVIZ_DATA", tmp_path, aev.CORPUS)) == (
+    assert Source("RELVIZ_DATA", tmp_path, aev.CORPUS).describe() == (
         "Recordings: American English Vowels (Hillenbrand et al., 1995), found through RELVIZ_DATA."
     )
     assert "from the user's cache" in Source("cache", tmp_path, aev.CORPUS).describe()
@@ -491,6 +492,40 @@ def test_sources_describe_themselves(tmp_path: Path) -> None:
     assert Source("synthetic").describe() == (
         "Synthetic speech from Praat's own synthesisers stands in for the recordings, so the "
         "numbers on this page are not those of human talkers."
+    )
+
+
+TERMS = {
+    "mini-librispeech": "Licence of what you hear of them: CC BY 4.0.",
+    "speechocean762": 'Licence of what you hear of them: free "for both commercial and '
+    'non-commercial purposes" (its README).',
+    "aev": "They have no open licence, so the vowels that you hear are synthesised from what was "
+    "measured in them: ours, CC BY 4.0.",
+    "timit-sample": "They have no open licence ((c) 1993 Linguistic Data Consortium, CC BY-NC-SA: "
+    "not for commercial use): play them to nobody but yourself.",
+    "timit": "They have no open licence (LDC93S1, from the Linguistic Data Consortium): play them "
+    "to nobody but yourself.",
+}
+
+
+@pytest.mark.parametrize("corpus", CORPORA.values(), ids=CORPORA)
+def test_sources_say_on_what_terms_they_are_heard(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(EMBED, raising=False)
+    source = Source("RELVIZ_DATA", tmp_path, corpus)
+    assert source.heard() == TERMS[corpus.name]
+    assert str(source) == f"{source.describe()} {source.heard()}"
+    assert corpus.embedded() == corpus.open
+    assert Source("synthetic", None, corpus).heard() == "What you hear is ours, CC BY 4.0."
+
+
+def test_a_page_for_oneself_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(EMBED, "aev")
+    assert aev.CORPUS.embedded() and not timit.CORPUS.embedded()
+    assert Source("RELVIZ_DATA", tmp_path, aev.CORPUS).heard() == (
+        "They have no open licence ((c) 1995 James Hillenbrand, distributed freely for research), "
+        "and are heard here: keep this page to yourself."
     )
 
 

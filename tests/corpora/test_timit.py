@@ -99,7 +99,10 @@ def test_lists_of_speakers() -> None:
 def test_parts(root: Path) -> None:
     train = timit.utterances(root)
     assert train.source == Source("given", root / "TIMIT", timit.CORPUS)
-    assert str(train.source) == "Recordings: TIMIT (Garofolo et al., 1993), from the folder given."
+    assert (
+        train.source.describe()
+        == "Recordings: TIMIT (Garofolo et al., 1993), from the folder given."
+    )
     assert [(u.name, u.speaker, u.session) for u in train.utterances] == [
         ("FCJF0-SI1027", "FCJF0", "SI1027"),
         ("FCJF0-SX37", "FCJF0", "SX37"),

@@ -1,13 +1,16 @@
 """A folder to a dataset, on real Dask clusters, whoever is killed on the way."""
 
+import errno
 import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +19,10 @@ import soundfile
 
 import relviz.results
 from relviz import corpora
-from relviz._errors import ParameterError
+from relviz._errors import ParameterError, WriteError
 from relviz.cli import main
 from relviz.explanation import explain, explain_folder
+from tools import cluster
 
 COUNT = 6
 
@@ -27,14 +31,7 @@ COUNT = 6
 def folder(tmp_path_factory):
     """Six short recordings, one of them below, and one that is none."""
     place = tmp_path_factory.mktemp("corpus")
-    (place / "b elow").mkdir()
-    rng = np.random.default_rng(0)
-    for i in range(COUNT):
-        f0, formants = 100 + 20 * i, (400 + 50 * i, 1400, 2500)
-        wave = corpora.vowel(f0, formants, duration=0.5)
-        wave = wave + 1e-3 * rng.standard_normal(len(wave))
-        soundfile.write(place / ("b elow" if i == 3 else "") / f"{i}.wav", wave, 16000)
-    (place / "bad.wav").write_text("no sound")
+    cluster.recordings(place, COUNT)
     (place / "notes.txt").write_text("no recording")
     return place
 
@@ -43,7 +40,7 @@ def folder(tmp_path_factory):
 def right(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("right")
     done = explain_folder(folder, out, effects=False, jobs=1)
-    assert done == (COUNT, pytest.approx(0.5 * COUNT), 1)
+    assert done == (COUNT, pytest.approx(0.5 * COUNT), 1, 0)
     return relviz.results.open(out)
 
 
@@ -107,9 +104,27 @@ def test_the_layout_is_plain_parquet_with_its_version(right):
     assert len(right.lazy()) == len(right.frames())
 
 
-def test_called_again_it_does_what_is_missing_and_what_changed(folder, tmp_path, right):
-    import shutil
+def test_lazy_views_hold_the_same_whatever_buckets_are_called(right, tmp_path):
+    """Some are all digits, which Dask reads as numbers where it may."""
+    import pyarrow.parquet as pq
 
+    shutil.copy(right.folder / "dataset.json", tmp_path)
+    for kind in ("files", "frames"):
+        for i, path in enumerate(sorted((right.folder / kind).rglob("*.parquet"))):
+            bucket = tmp_path / kind / f"bucket={('00', '12', '1e')[i % 3]}"
+            bucket.mkdir(parents=True, exist_ok=True)
+            pq.write_table(pq.read_table(path, partitioning=None), bucket / path.name)
+    found = relviz.results.open(tmp_path)
+    assert list(found.lazy().columns) == relviz.results.frames_schema().names
+    means = found.lazy().groupby("class")["posterior"].mean().compute()
+    expected = right.frames().groupby("class")["posterior"].mean()
+    assert np.allclose(means.sort_index(), expected.sort_index())
+    whole = found.lazy("files").compute().sort_values("path", ignore_index=True)
+    assert np.allclose(whole["seconds"], right.recordings()["seconds"])
+    assert list(whole["path"]) == list(right.recordings()["path"])
+
+
+def test_called_again_it_does_what_is_missing_and_what_changed(folder, tmp_path, right):
     copy, out = tmp_path / "corpus", tmp_path / "out"
     shutil.copytree(folder, copy)
     explain_folder(copy, out, effects=False, jobs=1)
@@ -122,6 +137,68 @@ def test_called_again_it_does_what_is_missing_and_what_changed(folder, tmp_path,
     changed = [path for path, at in written.items() if path.stat().st_mtime_ns != at]
     assert len(changed) in (2, 4)  # two files each of what is gone and what changed, or of both
     assert relviz.results.open(out).recordings().set_index("path").loc["0.wav", "seconds"] == 0.6
+
+
+def test_what_is_no_longer_there_stays_until_it_is_pruned(folder, tmp_path):
+    copy, out, said = tmp_path / "corpus", tmp_path / "out", []
+    shutil.copytree(folder, copy)
+    again = partial(explain_folder, copy, out, effects=False, signals=True, jobs=1, say=said.append)
+    assert again() == (COUNT, 0.5 * COUNT, 1, 0)
+    (copy / "4.wav").unlink()
+    (copy / "0.wav").write_text("no sound any more")
+    assert again() == (COUNT - 1, 0.5 * (COUNT - 1), 2, 1)  # of another 0.wav, no row is true
+    assert said == [
+        "no longer in the folder: 1 recordings, such as 4.wav; their rows are kept, and --prune "
+        "removes them."
+    ]
+    assert list(relviz.results.open(out).failures()["path"]) == ["0.wav", "bad.wav"]
+    assert again(prune=True) == (COUNT - 2, 0.5 * (COUNT - 2), 2, 0)
+    left = relviz.results.open(out)
+    assert set(left.recordings()["path"]) == {"1.wav", "2.wav", "5.wav", "b elow/3.wav"}
+    assert len(left.lazy()) == len(left.frames())
+    assert len(list(out.rglob("*.flac"))) == COUNT - 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such name")
+def test_a_name_may_have_any_bytes(folder, tmp_path):
+    (tmp_path / "in").mkdir()
+    for source, name in (("0.wav", b"caf\xe9.wav"), ("bad.wav", b"b\xe4d.wav")):
+        shutil.copy(folder / source, tmp_path / "in" / os.fsdecode(name))
+    for _ in range(2):
+        assert explain_folder(tmp_path / "in", tmp_path / "out", effects=False, jobs=1)[2:] == (
+            1,
+            0,
+        )
+    found = relviz.results.open(tmp_path / "out")
+    assert list(found.recordings()["path"]) == [r"caf\xe9.wav"]
+    assert list(found.failures()["path"]) == [r"b\xe4d.wav"]
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(folder, tmp_path, monkeypatch):
+    scandir = os.scandir
+
+    def refused(path):
+        if os.fspath(path).endswith("b elow"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(ParameterError, match=r"b elow cannot be read \(permission denied\): allow"):
+        explain_folder(folder, tmp_path, jobs=1)
+
+
+def test_drafts_of_the_killed_are_no_rows_and_go(folder, right, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(right.folder, out)
+    old, young = (out / f"frames/bucket=00/.{i}.parquet.1-1.part" for i in range(2))
+    old.parent.mkdir(exist_ok=True)
+    for draft in (old, young):
+        draft.write_bytes(b"PAR1 and no more")
+    os.utime(old, (0, 0))
+    found = relviz.results.open(out)
+    assert same(found, right) and len(found.lazy()) == len(right.frames())
+    explain_folder(folder, out, effects=False, jobs=1)
+    assert young.exists() and not old.exists()
 
 
 def test_two_ways_are_not_mixed(folder, right):
@@ -137,6 +214,9 @@ def test_refusals(tmp_path, folder):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ParameterError, match="holds no recordings: they end in"):
         explain_folder(tmp_path / "empty", tmp_path / "out")
+    for memory in (0.5, float("nan"), float("inf")):
+        with pytest.raises(ParameterError, match=r"memory is \S+ GB: give a worker at least 1, or"):
+            explain_folder(folder, tmp_path / "other", memory=memory)
     with pytest.raises(ParameterError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         explain_folder(folder, tmp_path / "other", scheduler="tcp://127.0.0.1:9")
     with pytest.raises(ParameterError, match=r"holds no dataset\.json"):
@@ -202,64 +282,6 @@ def test_a_local_cluster_and_a_network_of_ones_own(folder, tmp_path, monkeypatch
     assert len(found.recordings()) == COUNT
 
 
-class Cluster:
-    """`dask scheduler` and two `dask worker`, as processes that can be killed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.address = folder, folder / "scheduler.json"
-        self.start_scheduler()
-        self.workers = [self.worker() for _ in range(2)]
-
-    def start(self, *arguments: str) -> subprocess.Popen:
-        quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder)
-        return subprocess.Popen(
-            [sys.executable, "-m", "dask", *arguments], start_new_session=True, **quiet
-        )
-
-    def start_scheduler(self) -> None:
-        self.address.unlink(missing_ok=True)
-        file = ["--scheduler-file", str(self.address)]
-        self.scheduler = self.start(
-            "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", *file
-        )
-        for _ in range(600):
-            if self.address.exists():
-                self.url = json.loads(self.address.read_text())["address"]
-                return
-            time.sleep(0.1)
-        raise TimeoutError("the scheduler did not start")
-
-    def worker(self) -> subprocess.Popen:
-        options = ["--nthreads", "1", "--nworkers", "1", "--no-dashboard"]
-        return self.start("worker", self.url, *options, "--local-directory", str(self.folder))
-
-    def kill(self, process: subprocess.Popen) -> None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-    def end(self) -> None:
-        for process in (self.scheduler, *self.workers):
-            if process.poll() is None:
-                self.kill(process)
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    made = Cluster(tmp_path)
-    yield made
-    made.end()
-
-
-def called(folder: Path, out: Path, url: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "relviz.cli", "explain", str(folder), "--out", str(out)]
-    return subprocess.Popen(
-        [*command, "--no-effects", "--scheduler", url],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def begun(out: Path, process: subprocess.Popen) -> None:
     """Wait until a recording is done."""
     for _ in range(1200):
@@ -268,41 +290,169 @@ def begun(out: Path, process: subprocess.Popen) -> None:
         time.sleep(0.05)
 
 
+def command(folder: Path, out: Path, *options: str) -> list[str]:
+    words = [sys.executable, "-m", "relviz.cli", "explain", str(folder), "--out", str(out)]
+    return [*words, "--no-effects", *options]
+
+
+def without_bar(error: str) -> list[str]:
+    lines = [line for line in error.splitlines() if line and not line.startswith("explain:")]
+    return [line for line in lines if not line.startswith("dashboard:")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", ["worker", "scheduler", "client"])
-def test_whoever_is_killed_the_dataset_is_the_same(victim, folder, right, cluster, tmp_path):
+def test_of_two_calls_at_once_one_is_refused(folder, right, tmp_path):
     out = tmp_path / "out"
-    process = called(folder, out, cluster.url)
-    begun(out, process)
-    if victim == "worker":
-        cluster.kill(cluster.workers[0])
-    elif victim == "scheduler":
-        cluster.kill(cluster.scheduler)
-    else:
-        process.kill()
-    said, error = process.communicate(timeout=300)
-    if victim == "worker":
-        assert process.returncode == 1  # for bad.wav alone
-        assert f"{COUNT} recordings" in said
-    elif victim == "scheduler" and process.returncode is not None:
-        cluster.end()
-        cluster.start_scheduler()
-        cluster.workers = [cluster.worker()]
-        assert re.search("scheduler went away|not explained", error), error
-    again = called(folder, out, cluster.url)
-    said, error = again.communicate(timeout=300)
-    assert again.returncode == 1, error
-    assert "1 recordings were not explained" in error
+    with subprocess.Popen(
+        command(folder, out, "--jobs", "1"), stderr=subprocess.PIPE, text=True
+    ) as first:
+        while not (out / "dataset.json").exists() and first.poll() is None:
+            time.sleep(0.01)
+        with pytest.raises(WriteError, match="another call is writing this dataset: wait for it"):
+            explain_folder(folder, out, effects=False, jobs=1)
+        assert "1 recordings were not explained" in first.communicate()[1]
     assert same(relviz.results.open(out), right)
-    assert list(relviz.results.open(out).failures()["path"]) == ["bad.wav"]
+
+
+LIMITED = """
+import resource, sys
+from relviz.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_what_a_disk_does_not_take_ends_it_in_one_sentence(folder, right, tmp_path):
+    """By the limit of a file's size, which every machine can set; nothing is half written."""
+    words = command(folder, tmp_path, "--jobs", "1")
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *words[3:]], capture_output=True, text=True
+    )
+    assert done.returncode == 1 and not done.stdout
+    said = r"relviz: \S+\.parquet cannot be written \(file too large\): choose another place\."
+    (line,) = without_bar(done.stderr)
+    assert re.fullmatch(said, line), line
+    assert list(tmp_path.rglob("*.part*")) == []
+    explain_folder(folder, tmp_path, effects=False, jobs=1)
+    assert same(relviz.results.open(tmp_path), right)
+
+
+DISK = """
+import json, os, shutil, subprocess, sys
+disk, copy, words = sys.argv[1], sys.argv[2], sys.argv[3:]
+mount = ["mount", "-t", "tmpfs", "-o"]
+if subprocess.run([*mount, "size=100k", "tmpfs", disk], capture_output=True).returncode:
+    sys.exit(77)
+said = []
+for size in ("100k", "100m"):
+    subprocess.run([*mount, f"remount,size={size}", "tmpfs", disk], check=True)
+    done = subprocess.run(words, capture_output=True, text=True)
+    said.append((done.returncode, done.stdout, done.stderr))
+    shutil.copytree(os.path.join(disk, "out"), os.path.join(copy, size))
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_full_disk_ends_it_in_one_sentence(jobs, folder, right, tmp_path):
+    """A small disk of its own, in a name space of its own, then the same disk with more room."""
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare: this system gives nobody a disk of one's own")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    words = command(folder, disk / "out", "--signals", "--jobs", jobs)
+    place = ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", DISK]
+    done = subprocess.run(
+        [*place, str(disk), str(tmp_path), *words], capture_output=True, text=True
+    )
+    if done.returncode and not done.stdout:
+        pytest.skip("this system gives nobody a disk of one's own")
+    (code, out, error), again = json.loads(done.stdout)
+    assert code == 1 and not out
+    (line,) = without_bar(error)
+    end = r"cannot be written \(no space left on device\): make room and run this again\."
+    assert re.fullmatch(rf"relviz: \S+ {end}", line), line
+    left = relviz.results.open(tmp_path / "100k").recordings()
+    expected = right.recordings()
+    assert len(left) < COUNT
+    assert left.equals(expected[expected["path"].isin(left["path"])].reset_index(drop=True))
+    assert again[0] == 1 and "1 recordings were not explained" in again[2]
+    assert same(relviz.results.open(tmp_path / "100m"), right)
+    assert len(list((tmp_path / "100m").rglob("*.flac"))) == COUNT
+
+
+def test_workers_that_cannot_start(folder, tmp_path, monkeypatch):
+    from dask import distributed
+
+    def full(**_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(distributed, "LocalCluster", full)
+    with pytest.raises(WriteError, match=r"no workers can be started here \(no space left on dev"):
+        explain_folder(folder, tmp_path, effects=False, jobs=2)
+
+
+@pytest.mark.slow
+def test_a_scheduler_without_workers_is_waited_for(folder, right, tmp_path):
+    from dask.distributed import LocalCluster
+
+    said = []
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as workers:
+
+        def hear(line):
+            said.append(line)
+            workers.scale(1)
+
+        out = tmp_path / "out"
+        explain_folder(folder, out, effects=False, scheduler=workers.scheduler_address, say=hear)
+    assert said[-1] == "the scheduler has no workers: waiting for some (dask worker ADDRESS)"
+    assert same(relviz.results.open(out), right)
+
+
+HUNGRY = """
+import time
+import torch
+from torch import nn
+class Net(nn.Module):
+    sample_rate, window, normalise = 8000, 800, "none"
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(1, 3, 80, 40)
+    def forward(self, x):
+        if x.abs().max() > 0.9:
+            more = torch.ones(400_000_000)
+            time.sleep(60)
+        return torch.relu(self.conv(x[:, None])).mean(-1)
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_that_takes_too_much_ends_nobody_elses_work(folder, tmp_path, monkeypatch):
+    """The one that needs it is listed, and those that waited in the same worker are not."""
+    from relviz.explanation import corpus
+
+    monkeypatch.setattr(corpus, "_DEATHS", 0)
+    (tmp_path / "hungry_of_tests.py").write_text(HUNGRY)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    for i in range(4):
+        wave, rate = soundfile.read(folder / f"{i if i != 3 else 4}.wav")
+        soundfile.write(f"in/{i}.wav", wave / abs(wave).max() * (0.99 if i == 1 else 0.5), rate)
+    given = dict(method="gradient", effects=False, jobs=2, memory=1.2, say=lambda _: None)
+    done = explain_folder("in", "out", "hungry_of_tests:Net", **given)
+    assert (done.explained, done.failed) == (3, 1)
+    failed = relviz.results.open("out").failures()
+    assert list(failed["path"]) == ["1.wav"]
+    assert "the worker died each time it was tried: too little memory" in failed["reason"][0]
 
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_what_is_done(folder, right, tmp_path):
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "relviz.cli", "explain", str(folder), "--out", str(out)]
     process = subprocess.Popen(
-        [*command, "--no-effects", "--jobs", "2"], stderr=subprocess.PIPE, text=True
+        command(folder, out, "--jobs", "2"), stderr=subprocess.PIPE, text=True
     )
     begun(out, process)
     process.send_signal(signal.SIGINT)

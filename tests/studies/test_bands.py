@@ -46,6 +46,17 @@ class TestLongTermLevels:
         expected = 20 * np.log10(np.abs(h))
         np.testing.assert_allclose((found - found[2])[2:20], (expected - expected[2])[2:20], atol=1)
 
+    @pytest.mark.parametrize("rate", [8000, 22050, 48000])
+    def test_at_any_rate_a_tone_is_in_its_band(self, rate):
+        tone = np.sin(2 * np.pi * 1100 * np.arange(rate) / rate)
+        levels = study.long_term_levels(tone, sample_rate=rate)
+        assert len(levels) == rate // 500
+        assert levels.argmax() == 4
+        noise = np.random.default_rng(0).standard_normal(20 * rate)
+        assert np.abs(study.long_term_levels(noise, sample_rate=rate)).max() < 0.5
+        means, _ = study.band_statistics(noise, sample_rate=rate)
+        assert means.shape == levels.shape
+
     def test_narrow_bands_are_refused(self):
         with pytest.raises(ValueError, match="narrower than the 40 Hz from bin to bin: widen it"):
             study.long_term_levels(white(1), np.arange(0, 8001, 10))

@@ -1,8 +1,12 @@
 """relviz.studies.cues: the decision moves with the cue that a network uses, and with no other."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import scipy.special
+import soxr
 import torch
 
 from relviz import acoustics, corpora, pretrained, statistics
@@ -23,11 +27,10 @@ def change(text):
 class ByBand(torch.nn.Module):
     """A network with a known answer: two classes, by the energy of a band."""
 
-    window = 4000
-
-    def __init__(self, low, high):
+    def __init__(self, low, high, sample_rate=16000, window=4000):
         super().__init__()
-        hertz = torch.fft.rfftfreq(self.window, 1 / 16000)
+        self.sample_rate, self.window = sample_rate, window
+        hertz = torch.fft.rfftfreq(window, 1 / sample_rate)
         self.register_buffer("inside", ((hertz >= low) & (hertz < high)).float())
 
     def forward(self, x):
@@ -50,6 +53,76 @@ def test_divergence_is_kullback_and_leiblers(recordings):
         row = found.query("recording == @each.name and cue == 'F1'").iloc[0]
         assert row["nats"] == pytest.approx(scipy.special.rel_entr(p, q).sum(), rel=1e-3, abs=1e-7)
         assert row["changed"] == float(p.argmax() != q.argmax())
+
+
+@pytest.mark.parametrize(("rate", "window"), [(8000, 16000), (48000, 24000), (22050, 4410)])
+def test_a_network_hears_at_its_own_rate_in_its_own_window(recordings, rate, window):
+    """By hand: changed as recorded, resampled, and put between zeros where it is too short."""
+    net = ByBand(250, 1000, rate, window)
+    found = cues.effect(net, recordings, change("F1, +15 %"))
+    for each in recordings[:3]:
+        moved = acoustics.shift_formant(each.wave, 16000, 1.15, 1, ceiling=each.ceiling)
+        said = []
+        for wave in (each.wave, moved):
+            heard = soxr.resample(wave.astype(np.float32), 16000, rate).astype(np.float64)
+            start = round(each.times[0] * rate) - window // 2
+            padded = np.pad(heard, window)[start + window :][:window]
+            padded = (padded - padded.mean()) / padded.std()
+            said.append(net(torch.tensor(padded, dtype=torch.float32)[None])[0].softmax(0).numpy())
+        row = found.query("recording == @each.name and cue == 'F1'").iloc[0]
+        right = scipy.special.rel_entr(*said).sum()
+        assert row["nats"] == pytest.approx(right, rel=1e-3, abs=1e-6)
+    if window == 16000:  # a word has no second
+        assert max(len(each.wave) for each in recordings) < 2 * 16000
+
+
+def test_networks_of_several_rates_stand_in_one_table(recordings):
+    nets = {"8 kHz": ByBand(250, 1000, 8000, 16000), "16 kHz": ByBand(250, 1000)}
+    some = [change("F1, +15 %"), change("noise, 5000 to 7000 Hz")]
+    both = cues.effects(nets, recordings, some, jobs=1)
+    for name, net in nets.items():
+        alone = cues.effects({name: net}, recordings, some, jobs=1)
+        assert both[both["network"] == name].reset_index(drop=True).equals(alone)
+    above = both[both["cue"] == "noise, 5000 to 7000 Hz"].groupby("network")["nats"].max()
+    assert above["8 kHz"] < 1e-6  # nothing that it hears was changed
+
+
+def test_of_frames_the_middle_one_decides(recordings):
+    net = ByBand(250, 1000)
+
+    def frames(x):
+        said = net(x)
+        return torch.stack([0 * said, said, 2 * said], dim=1)
+
+    one = cues.effect(frames, recordings, change("F1, +15 %"), window=4000)
+    assert one.equals(cues.effect(net, recordings, change("F1, +15 %")))
+
+
+@pytest.mark.parametrize("rate", [8000, 48000])
+def test_a_change_does_what_it_says_at_any_rate(recordings, rate):
+    there = [
+        replace(each, wave=soxr.resample(each.wave, 16000, rate), sample_rate=rate)
+        for each in recordings
+    ]
+    for text, name, factor in (
+        ("F0, +4 semitones", "f0", 2 ** (4 / 12)),
+        ("F1, +15 %", "f1", 1.15),
+        ("F2, -15 %", "f2", 1 / 1.15),
+        ("F3, +7 %", "f3", 1.07),
+    ):
+        found = cues.measured(there, change(text))[["f0", "f1", "f2", "f3"]].median()
+        for each, value in found.items():
+            assert value == pytest.approx(factor if each == name else 1, rel=0.07), (text, each)
+    (later,) = cues._changed(there[:1], change("later, +3 ms"))
+    assert np.array_equal(later[rate * 3 // 1000 :], there[0].wave[: -rate * 3 // 1000])
+
+
+def test_how_long_networks_will_take_is_said(recordings, monkeypatch, capsys):
+    clock = iter([0.0, 3.0])
+    monkeypatch.setattr(cues, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    some = [change("level, -12 dB"), change("later, +3 ms")]
+    cues.effects({"": ByBand(250, 1000)}, recordings[:2], some, jobs=1, progress=True)
+    assert "changes, about 12 s for the networks" in capsys.readouterr().err
 
 
 def _standard(wave, start):
@@ -124,10 +197,11 @@ def test_refuses():
     net = ByBand(250, 1000)
     with pytest.raises(ParameterError, match="there are no recordings: give one or more"):
         cues.effect(net, [], cues.CHANGES[0])
-    net.sample_rate = 8000
-    with pytest.raises(ParameterError, match="the network '' hears at 8000 Hz"):
-        cues.effect(net, [cues.Recording("a", "b", np.ones(9), (0,))], cues.CHANGES[0])
-    del net.sample_rate
+    with pytest.raises(ParameterError, match="does not say how many samples it hears"):
+        cues.effect(lambda x: x, [cues.Recording("a", "b", np.ones(9), (0,))], cues.CHANGES[0])
+    said = [cues.Recording("a", "b", np.arange(9.0), (0,))]
+    with pytest.raises(ParameterError, match="the network returns a tuple for 1 windows: wrap it"):
+        cues.effect(lambda x: (x, x), said, cues.CONTROLS[2], window=4)
     half = cues.Change("half", 1, "", lambda r: r.wave[:100])
     wave = np.random.default_rng(0).normal(size=8000)
     with pytest.raises(ParameterError) as refused:

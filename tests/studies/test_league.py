@@ -10,6 +10,7 @@ from scipy.stats import mannwhitneyu
 from torch import nn
 
 from relviz import acoustics, controls, relevance
+from relviz._errors import ParameterError
 from relviz.corpora import cued
 from relviz.studies import cues, league
 
@@ -55,6 +56,23 @@ def test_a_network_that_hears_noise_is_found_out(hears_noise):
     assert moved.idxmax() == "noise"
     named = league.named(found).set_index("measure")["named"]
     assert named["one cue changed, nats"] == 1
+
+
+def test_a_network_of_another_rate_is_refused(hears_noise):
+    other = HearsBand(*cued.NOISE_BAND, middle=-25.0)
+    other.sample_rate = 8000
+    with pytest.raises(ParameterError, match="the network 'mine-0' hears at 8000 Hz"):
+        league.measure({"mine-0": other}, ["bands"], jobs=1)
+
+
+def test_a_window_that_is_longer_than_the_vowel_reaches_over_its_ends():
+    (vowel,) = league.tokens(1)
+    wave = vowel.wave()
+    found = league._windows([vowel], 2 * len(wave))[0].numpy()
+    start = len(wave) - round(vowel.steady * 16000)
+    padded = np.zeros(2 * len(wave))
+    padded[start : start + len(wave)] = wave
+    np.testing.assert_allclose(found, (padded - padded.mean()) / padded.std(), atol=1e-5)
 
 
 def test_effects_are_those_of_the_change_itself(hears_noise):

@@ -7,13 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.signal
+import soxr
+import torch
 from scipy import stats
+from torch import nn
 
-from relviz import networks
+from relviz import acoustics, networks
 from relviz.corpora import Source, VowelCorpus, locate, vowel_corpus, vowels
 from relviz.corpora.tokens import deviations
 from relviz.pretrained import Metadata
 from relviz.signals import relevance_signal
+from relviz.studies import vowel_signals
 from relviz.studies import vowels as study
 
 
@@ -207,6 +211,84 @@ def test_relevance_windows_lie_where_they_should(synthetic):
     assert centre + 2000 <= inside.max() < centre + 2000 + 320
 
 
+class Heard(nn.Module):
+    """A network of its own rate and window: a convolution, batch normalisation, leaky ReLU."""
+
+    def __init__(self, sample_rate, window):
+        super().__init__()
+        self.sample_rate, self.window = sample_rate, window
+        torch.manual_seed(0)
+        self.conv, self.norm = nn.Conv1d(1, 4, 60, 20), nn.BatchNorm1d(4)
+        self.top = nn.Linear(4, 3)
+        self.eval()
+
+    def forward(self, x):
+        return self.top(nn.functional.leaky_relu(self.norm(self.conv(x[:, None]))).mean(-1))
+
+
+@pytest.mark.parametrize(("rate", "window"), [(8000, 16000), (48000, 24000)])
+def test_a_network_is_asked_at_its_own_rate(synthetic, rate, window):
+    """Against one window of a padded word, by hand; and the analysis at that rate."""
+    net = Heard(rate, window)
+    signal = study.Relevance(net, "gradient", hop_length=None)
+    few = replace(synthetic, tokens=synthetic.tokens[:3])
+    found = study.estimates({"net": signal}, few, pre_emphases=[0.0], jobs=1)
+    for token, (_, row) in zip(few.tokens, found.iterrows(), strict=True):
+        wave = soxr.resample(token.wave(), 16000, rate)
+        start = round(token.steady * rate) - window // 2
+        row_by_hand = np.pad(wave, window)[start + window :][:window].astype(np.float64)
+        x = torch.tensor((row_by_hand - row_by_hand.mean()) / row_by_hand.std()).float()
+        leaf = x[None].requires_grad_()
+        net(leaf).max().backward()
+        right = np.pad(leaf.grad[0].numpy(), window)[window - start :][: len(wave)]
+        at = round(token.steady * rate)
+        made = signal(wave, at)
+        assert made.shape == wave.shape
+        assert np.corrcoef(made, right)[0, 1] > 0.9999
+        f1, f2 = acoustics.formants(made, rate, token.steady, pre_emphasis=0.0, count=2)
+        np.testing.assert_allclose([row["f1"], row["f2"]], [f1, f2])
+        span = (token.steady - 0.05, token.steady + 0.05)
+        np.testing.assert_allclose(row["f0"], acoustics.median_f0(made, rate, span))
+    # a word of this corpus is shorter than two seconds
+    assert max(len(token.wave()) for token in few.tokens) < 2 * 16000
+
+
+@pytest.mark.parametrize("rate", [8000, 48000])
+def test_vowels_have_their_f0_and_formants_at_any_rate(synthetic, rate):
+    class There:
+        sample_rate = rate
+
+        def __call__(self, wave, centre):
+            return wave
+
+    rows = {"16 kHz": study.original, "there": There()}
+    found = study.estimates(rows, synthetic, pre_emphases=[0.97], jobs=1)
+    one, other = (found[found["signal"] == name] for name in rows)
+    for measure, within in (("f0", 0.01), ("f1", 0.05), ("f2", 0.05)):
+        ratio = other[measure].to_numpy() / one[measure].to_numpy()
+        assert abs(np.median(ratio) - 1) < within
+    for formant in study.FORMANTS:
+        both = [each[f"{formant}_contrast"].to_numpy() for each in (one, other)]
+        known = np.isfinite(both).all(axis=0)
+        assert known.sum() > 5 and np.corrcoef(both[0][known], both[1][known])[0, 1] > 0.95
+
+
+def test_how_long_a_slow_network_takes_is_said_before(synthetic, monkeypatch, capsys):
+    monkeypatch.setattr(study.Relevance, "lasts", lambda self, tokens: 100.0 * tokens)
+    few = replace(synthetic, tokens=synthetic.tokens[:2])
+    signal = study.Relevance(Heard(8000, 1600), "gradient", hop_length=None)
+    study.estimates({"net": signal}, few, pre_emphases=[0.0], jobs=1, progress=True)
+    assert "signals x tokens, about 3.3 min" in capsys.readouterr().err
+
+
+def test_lasting_counts_the_windows(monkeypatch):
+    asked = []
+    monkeypatch.setattr(vowel_signals, "forecast", lambda net, n, *a, **k: asked.append(n) or 1.0)
+    study.Relevance(Heard(8000, 1600), "gradient", hop_length=None).lasts(5)
+    study.Relevance(Heard(8000, 1600), "gradient", hop_length=100, reach=0.1).lasts(5)
+    assert asked == [5, 85]  # 17 of 8000 * 0.2 / 100, with both ends
+
+
 def test_relevance_of_a_class_and_as_trained(synthetic):
     net = networks.build(networks.PHONE_CNN, classes=4, seed=0)
     token = synthetic.tokens[0]
@@ -314,6 +396,12 @@ def test_contrast_intervals_are_over_talkers():
     expected = stats.t.interval(0.95, 2, loc=3.0, scale=stats.sem([2.0, 5.0, 2.0]))
     assert (row["contrast"], row["n"]) == (pytest.approx(3.0), 5)
     assert (row["low"], row["high"]) == pytest.approx(expected)
+
+
+def test_controls_of_ones_own_stand_for_untrained_networks():
+    rows = study.standard_signals({"mine": [Heard(8000, 400)]}, seeds=0, methods=["gradient"])
+    assert [name for name in rows if "untrained" in name] == []
+    assert "mine, gradient, hop 97" in rows
 
 
 def test_standard_signals():

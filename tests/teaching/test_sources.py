@@ -3,14 +3,18 @@
 import json
 import math
 import re
+import zipfile
 from pathlib import Path
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
-from relviz import networks, statistics
+from relviz import cli, networks, statistics
+from relviz.corpora import lesson
+from tests.book.toc import ROOT
 from tools import course
 
 LECTURES = sorted((course.SOURCES / "lectures").glob("*.md"))
@@ -132,6 +136,32 @@ def test_keys_agree_with_arithmetic():
 def test_slides_parts():
     text = "# A\n\nNote (3 min):\nSay it.\n\n---\n\n## B\n\nNote (4 min):\nAnd this.\n"
     assert course.slides(text) == [("# A", 3, "Say it."), ("## B", 4, "And this.")]
+
+
+def test_the_data_to_share_travel_as_one_archive(tmp_path):
+    title = course.data(tmp_path / "data" / "vowels.zip")
+    assert title == f"Vowels with known answers, {lesson.LICENCE}"
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["vowels.zip"]
+    assert (tmp_path / "data" / "vowels.zip").stat().st_size < 6e6
+    with zipfile.ZipFile(tmp_path / "data" / "vowels.zip") as archive:
+        named = {name for name in archive.namelist() if not name.endswith("/")}
+        table = pd.read_csv(archive.open("vowels/cues.csv"))
+        assert "CC BY 4.0" in archive.read("vowels/README.md").decode()
+    assert {f"vowels/{name}" for name in table["file"]} < named
+    assert len(named) == 312 + 3
+
+
+def test_the_guide_says_how_to_use_the_data(tmp_path, monkeypatch, capsys):
+    """Its example runs, on what its command writes, and prints two numbers that agree."""
+    guide = (ROOT / "book" / "appendix" / "teaching.md").read_text()
+    (command,) = re.findall(r"`relviz (data synthesise [^`]*)`", guide)
+    (example,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(command.split()) == 0
+    capsys.readouterr()
+    exec(compile(example, "guide", "exec"), {})
+    found, truth = map(float, capsys.readouterr().out.split())
+    assert found == pytest.approx(truth, rel=0.01)
 
 
 def test_numbers_are_set_in_their_form():

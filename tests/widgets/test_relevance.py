@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 import soundfile
+import torch
 from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
+from torch import nn
 
 import relviz
-from relviz import acoustics, corpora, networks
+from relviz import acoustics, audio, corpora, networks
 from relviz._errors import ParameterError
 from relviz.widgets.relevance import Recording, RelevanceExplorer, vowel
 from tests.widgets.page import changed, choose, connect, control, pictures, played
@@ -275,6 +277,40 @@ def test_recordings_at_another_rate_than_the_networks_are_refused():
         "the wave has 44100 samples a second, and the network 'phones' hears at 16000 Hz: resample "
         "the wave (relviz.audio.resample)."
     )
+
+
+class Slow(nn.Module):
+    """Two seconds at 8 kHz."""
+
+    sample_rate, window = 8000, 16000
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv1d(1, 3, 80, 40)
+
+    def forward(self, x):
+        return torch.relu(self.conv(x[:, None])).mean(-1)
+
+
+def test_recordings_are_brought_to_the_rate_of_the_networks_and_words_stand_between_zeros():
+    token = corpora.vowel_corpus(["ah"], men=1, women=0)[0]
+    word, net = vowel(token), Slow().eval()
+    explorer = RelevanceExplorer([word], {"mine": net}, methods=("gradient",), hops=(97,))
+    assert explorer._rate == 8000
+    heard = audio.resample(word.wave, 16000, 8000)
+    assert len(heard) < 16000
+    found = explorer._relevance(heard, "mine", "gradient", 97)
+    padded = np.pad(heard, 16000)
+    right = relviz.relevance_signal(
+        net, padded, 97, method="gradient", centres=(16000, 16000 + len(heard) - 1)
+    )
+    np.testing.assert_allclose(found, right[16000 : 16000 + len(heard)], atol=1e-6)
+
+
+def test_networks_of_two_rates_need_two_explorers(recordings, nets):
+    with pytest.raises(ParameterError, match="the networks hear at 8000 and 16000 Hz: make an"):
+        RelevanceExplorer(recordings, nets | {"mine": Slow()})
 
 
 def test_the_range_of_f0_can_be_chosen():

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from relviz import controls
-from relviz._errors import ParameterError
+from relviz._errors import ParameterError, RelvizError
+from relviz._guard import watched
 from relviz.audio import SAMPLE_RATE
+from relviz.networks import Described
 from relviz.pretrained import load
-from relviz.signals import Normalise, normalisation
+from relviz.signals import Normalise, network_rate, network_window, normalisation
 
 __all__ = ["Asked", "asked"]
 
@@ -54,6 +58,25 @@ class Asked:
     normalise: Normalise
     classes: tuple[str, ...]
 
+    @property
+    def network(self) -> Callable[..., Any]:
+        """The network as one that says all of this itself, as studies and explorers ask it."""
+        says = Described(self.net)  # reads all that it says
+        if (
+            (network_rate(says) or SAMPLE_RATE, normalisation(says), _classes(says))
+            == (self.sample_rate, self.normalise, self.classes)
+            and isinstance(says.window, int)
+            and says.window == self.window
+        ):
+            return self.net
+        return Described(
+            self.net,
+            sample_rate=self.sample_rate,
+            window=self.window,
+            normalise=self.normalise,
+            classes=self.classes or None,
+        )
+
     def untrained(self, seed: int = 0) -> nn.Module | None:
         """Return a copy with new random weights; None where there are no layers to draw anew."""
         if not isinstance(self.net, nn.Module) or not controls.layers(self.net):
@@ -62,6 +85,16 @@ class Asked:
             return controls.untrained(self.net, seed)
         except ParameterError:  # a layer that nobody can draw anew
             return None
+
+    def control(self, seed: int = 0) -> tuple[str, Asked] | None:
+        """Return a copy that knows nothing, and whether it is untrained or permuted.
+
+        Permuted is one with layers that nobody can draw anew. None where there are no layers.
+        """
+        kind, copied = "untrained", self.untrained(seed)
+        if copied is None and isinstance(self.net, nn.Module) and controls.layers(self.net):
+            kind, copied = "permuted", controls.permuted(self.net, seed=seed)
+        return None if copied is None else (kind, replace(self, net=copied))
 
 
 def asked(
@@ -109,27 +142,61 @@ def asked(
         net = _found(name) if ":" in name and not os.path.exists(name) else load(network)
     if not callable(net):
         raise ParameterError(f"{name} is a {type(net).__name__}, and no network can be called so.")
-    if isinstance(net, nn.Module):
-        net = net.eval()
-    about = getattr(net, "metadata", None)
-    rate = sample_rate or getattr(about, "sample_rate", None) or getattr(net, "sample_rate", None)
-    length = window or getattr(net, "window", None)
-    if not length:
+    if isinstance(net, nn.Module) and any(each.training for each in net.modules()):
+        net = _evaluated(net, name, shared=not isinstance(network, (str, Path)))
+    rate = sample_rate or network_rate(net) or SAMPLE_RATE
+    try:
+        length = network_window(net, window)
+    except ParameterError:
         raise ParameterError(
             f"{name} does not say how many samples it hears: give window (--window), or set "
             "its attribute window."
-        )
-    if normalise is None and about is None:
-        normalise = getattr(net, "normalise", None)
-    classes: Sequence[Any] = getattr(about, "classes", None) or getattr(net, "classes", None) or ()
-    return Asked(
-        net,
-        name,
-        int(rate or SAMPLE_RATE),
-        int(length),
-        normalisation(net, normalise),
-        tuple(str(each) for each in classes),
-    )
+        ) from None
+    how = normalisation(net, normalise)
+    return Asked(_called(net, name, length), name, int(rate), length, how, _classes(net))
+
+
+def _classes(net: Any) -> tuple[str, ...]:
+    about = getattr(net, "metadata", None)
+    says = getattr(about, "classes", None) or getattr(net, "classes", None)
+    return tuple(map(str, says)) if isinstance(says, (list, tuple)) else ()
+
+
+def _evaluated(net: nn.Module, name: str, shared: bool) -> nn.Module:
+    """A network in eval mode: a copy of one that somebody else has in training mode."""
+    try:
+        return (copy.deepcopy(net) if shared else net).eval()
+    except RuntimeError as error:
+        raise ParameterError(
+            f"{name} is in training mode, and cannot be copied: call net.eval() first."
+        ) from error
+
+
+def _called(net: Callable[..., Any], name: str, length: int) -> Callable[..., Any]:
+    """The network, with a dimension for its channel if that is what it takes; tried on noise."""
+    noise = torch.randn(3, length, generator=torch.Generator().manual_seed(0))
+    if isinstance(net, nn.Module):
+        for parameter in net.parameters():
+            noise = noise.to(parameter.device, parameter.dtype)
+            break
+    with torch.no_grad():
+        try:
+            watched(net, noise)
+        except RelvizError:
+            raise
+        except Exception as error:  # whatever a network that is given another shape does
+            reason = str(error).strip().split("\n")[0].rstrip(".")
+        else:
+            return net
+        try:
+            watched(net, noise[:, None])
+        except Exception:
+            raise ParameterError(
+                f"{name} cannot be called with (batch, samples), here {tuple(noise.shape)} "
+                f"({reason}): give the window that it hears, or wrap it "
+                "(relviz.networks.Described)."
+            ) from None
+    return Described(net, channel=True)
 
 
 def _found(place: str) -> Any:

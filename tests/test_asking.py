@@ -6,7 +6,7 @@ from torch import nn
 
 import relviz
 from relviz import RelvizError, networks
-from relviz.explanation import asked
+from relviz.asking import asked
 
 MINE = """
 import torch
