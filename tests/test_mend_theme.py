@@ -130,16 +130,32 @@ def test_the_vote_keeps_its_sounds(tmp_path):
     assert tool.lighten(html, tmp_path / "index.html", tmp_path) == html
 
 
-def test_explorers_data_go_into_a_script(tmp_path):
+BEGINS = '<script type="application/vnd.jupyter.widget-state+json">'
+
+
+def view(name: str) -> str:
+    kind = "application/vnd.jupyter.widget-view+json"
+    return f'<script type="{kind}">{{"model_id": "{name}"}}</script>'
+
+
+def test_explorers_data_go_into_a_script_without_bars_of_progress(tmp_path):
     page = tmp_path / "live.html"
     page.touch()
-    state = '{"state": {"a": "</b> \\\\ \u201cee\u201d"}}'
-    begins = '<script type="application/vnd.jupyter.widget-state+json">'
-    html = tool.lighten(f"<i></i>{begins}{state}</script>", page, tmp_path)
-    assert html == '<i></i><template data-explorers="live.explorers.js"></template>'
+    explorer = {"state": {"_esm": "</b> \\ \u201cee\u201d"}, "buffers": []}
+    saved = {"state": {"a": explorer, "bar": {"state": {"value": 21.0}}}, "version_major": 2}
+    html = f"{view('bar')}{view('a')}{BEGINS}{json.dumps(saved)}</script>"
+    template = '<template data-explorers="live.explorers.js"></template>'
+    assert tool.lighten(html, page, tmp_path) == view("a") + template
     code = (tmp_path / "live.explorers.js").read_text("utf-8")
     literal = code.partition("textContent: ")[2].rpartition("}));")[0]
-    assert json.loads(literal) == state
+    assert json.loads(json.loads(literal)) == {"state": {"a": explorer}}
+
+
+def test_a_page_of_bars_alone_has_no_explorers(tmp_path):
+    saved = {"state": {"bar": {"state": {"value": 21.0}}}}
+    html = f"<i></i>{view('bar')}{BEGINS}{json.dumps(saved)}</script>"
+    assert tool.lighten(html, tmp_path / "11.html", tmp_path) == "<i></i>"
+    assert not (tmp_path / "11.explorers.js").exists()
 
 
 def test_only_icons_that_are_used_stay_in_the_style_sheet():

@@ -50,11 +50,6 @@ def test_site_takes_files_of_wanted_packages_only():
     assert set(vendor.FILES) == set(WANTED["dependencies"])
 
 
-def test_script_of_anywidget_is_as_old_as_its_python():
-    locked = re.search(r"^anywidget==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
-    assert locked[1] == WANTED["dependencies"]["anywidget"]
-
-
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
     """A package as npm installs it, and an empty site."""

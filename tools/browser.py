@@ -86,9 +86,7 @@ def resize(browser: webdriver.Chrome, width: int, height: int = 900) -> None:
 
 def complaints(browser: webdriver.Chrome) -> list[str]:
     """Return the errors and warnings of the console since the last call."""
-    told = [e["message"] for e in browser.get_log("browser") if e["level"] in ("SEVERE", "WARNING")]
-    # the widget manager's checker of notebooks remarks on the manager's own table, on every page
-    return [m for m in told if "embed-amd.js" not in m or "allowUnionTypes" not in m]
+    return [e["message"] for e in browser.get_log("browser") if e["level"] in ("SEVERE", "WARNING")]
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -106,6 +106,7 @@ SOUND = re.compile(
 STATE = re.compile(
     r'<script type="application/vnd\.jupyter\.widget-state\+json">(.*?)</script>', re.DOTALL
 )
+VIEW = re.compile(r'<script type="application/vnd\.jupyter\.widget-view\+json">(.*?)</script>')
 AGAIN = """document.currentScript.after(Object.assign(document.createElement("script"), {
   type: "application/vnd.jupyter.widget-state+json", textContent: %s}));
 """
@@ -127,14 +128,24 @@ def lighten(html: str, page: Path, top: Path) -> str:
         address = os.path.relpath(file, page.parent)
         return f'preload="none" controls="controls"{match[1]}<source src="{address}"'
 
-    def state(match: re.Match[str]) -> str:
+    # bars that told of progress are widgets, too, and nothing to look at any more
+    found = STATE.search(html)
+    saved = json.loads(found[1])["state"] if found else {}
+    explorers = {name: each for name, each in saved.items() if "_esm" in each["state"]}
+
+    def view(match: re.Match[str]) -> str:
+        return match[0] if json.loads(match[1])["model_id"] in explorers else ""
+
+    def state(_match: re.Match[str]) -> str:
+        if not explorers:
+            return ""
         file = page.with_suffix(".explorers.js")
-        file.write_text(AGAIN % json.dumps(match[1]), "utf-8")
+        file.write_text(AGAIN % json.dumps(json.dumps({"state": explorers})), "utf-8")
         return f'<template data-explorers="{file.name}"></template>'
 
     if 'class="relviz-vote"' not in html:
         html = SOUND.sub(sound, html)
-    return STATE.sub(state, html)
+    return STATE.sub(state, VIEW.sub(view, html))
 
 
 ICON = re.compile(r'(?<=\})(?:\.fa-[\w-]+:before,?)+\{content:"[^"]*"\}')

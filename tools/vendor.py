@@ -33,9 +33,6 @@ FILES = {
         # on demand
         "es5/input/tex/extensions",
     ),
-    "requirejs": ("require.js",),
-    "@jupyter-widgets/html-manager": ("dist/embed-amd.js", "dist/*.woff2"),
-    "anywidget": ("dist/index.js",),
     "onnxruntime-web": (
         "dist/ort.wasm.min.mjs",
         "dist/ort-wasm-simd-threaded.mjs",

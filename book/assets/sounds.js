@@ -178,7 +178,16 @@ function hold(vote) {
   answer.replaceWith(row, said);
 }
 
+/** Tell screen readers where the words of a cell's sounds stand: below it. @param {Element} cell @param {number} number */
+function describe(cell, number) {
+  const words = cell.closest(".cell")?.nextElementSibling;
+  if (!words?.matches(".relviz-heard")) return;
+  words.id ||= `relviz-heard-${number}`;
+  cell.querySelectorAll("audio").forEach((each) => each.setAttribute("aria-details", words.id));
+}
+
 addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll(".cell_output").forEach(describe);
   document.querySelectorAll(".cell_output").forEach((cell) => {
     const vote = /** @type {HTMLElement | null} */ (cell.querySelector(".relviz-vote"));
     if (vote) hold(vote);

@@ -55,6 +55,18 @@ def pressed(page) -> list[str]:
     return [t for t, b in buttons(page).items() if b.get_attribute("aria-pressed") == "true"]
 
 
+def test_screen_readers_are_told_where_the_words_of_a_sound_are(chrome, site):
+    chrome.get(f"{site}/book/method/04_relevance_signals.html")
+    script = """
+    return [...document.querySelectorAll('.cell audio')].map((each) =>
+      document.getElementById(each.getAttribute('aria-details'))?.textContent ?? '');
+    """
+    told = chrome.execute_script(script)
+    assert len(told) == len(chrome.find_elements(By.CSS_SELECTOR, "audio")) > 8
+    assert all("What you hear" in words for words in told)
+    assert len(set(told)) == 5
+
+
 def truth(page) -> str:
     """The letter of the trained network's picture."""
     return page.execute_script(

@@ -102,6 +102,23 @@ def test_every_picture_says_what_it_shows(path):
     assert not silent
 
 
+def test_every_sound_has_its_words_below(path):
+    """What is said, or what one hears: for whoever does not hear it, and for screen readers."""
+    for cell in page(path).select(".cell:has(audio)"):
+        words = cell.find_next_sibling()
+        assert words is not None
+        assert "relviz-heard" in words.get("class", []), cell.audio["aria-label"]
+        assert len(words.get_text(" ", strip=True)) > 60
+        assert "{glue" not in words.get_text()
+
+
+def test_some_pages_have_sounds():
+    cells = [
+        cell for name in SOURCES for cell in page(HTML / f"{name}.html").select(".cell:has(audio)")
+    ]
+    assert len(cells) > 25
+
+
 def test_shows_no_error(path):
     # an example in the library reference may show what is refused
     examples = "".join(tag.get_text() for tag in page(path).select("article .doctest"))

@@ -13,10 +13,8 @@ from tools import browser
 
 HTML = ROOT / "_build" / "html"
 FIRST = 2_400_000  # bytes of a first visit: page, styles, fonts, scripts and pictures
-MANAGER = "embed-amd.js"
-# one begins with an explorer, so that the manager of explorers comes at once; the other describes
-# every function of the library
-BEGIN = {"book/live": 6_000_000, "book/appendix/api": 2_900_000}
+# it describes every function of the library
+BEGIN = {"book/appendix/api": 2_900_000}
 
 
 @pytest.fixture(scope="module")
@@ -75,17 +73,16 @@ def test_the_index_of_the_search_comes_with_its_page(chrome, http):
     assert any("searchindex" in url for url in visit(chrome, f"{http}/search.html?q=hop"))
 
 
-def test_an_explorers_manager_comes_when_one_is_near(chrome, http):
+def test_an_explorers_data_come_when_it_is_near(chrome, http):
     name = "book/trust/12_a_test_with_a_known_answer"
     before = visit(chrome, f"{http}/{name}.html")
-    assert not [url for url in before if MANAGER in url or url.endswith(".explorers.js")]
+    assert not [url for url in before if url.endswith(".explorers.js")]
     view = 'script[type="application/vnd.jupyter.widget-view+json"]'
     chrome.execute_script(f"document.querySelector('{view}').parentElement.scrollIntoView()")
     WebDriverWait(chrome, 30).until(
         lambda c: c.find_elements("css selector", ".relviz canvas, .relviz table")
     )
     after = loaded(chrome)
-    assert [url for url in after if MANAGER in url]
     assert [url for url in after if url.endswith(".explorers.js")]
 
 

@@ -6,8 +6,6 @@ declare var relvizAssets: string | undefined;
 /** Sphinx's settings. */
 declare const DOCUMENTATION_OPTIONS: { SHOW_SEARCH_SUMMARY: boolean };
 
-/** RequireJS, which loads the explorers of a page. */
-declare const requirejs: { config(options: { paths: Record<string, string> }): void };
 
 /** Where each term of the glossary is introduced, page and section: tools/terms.py puts it before the scorer. */
 declare const INTRODUCED: Record<string, [page: string, section: string]>;
