@@ -181,9 +181,9 @@ def explain_folder(
 
     Notes
     -----
-    A recording is analysed a minute at a time, but decoded as a whole: a worker takes 0.55 GB by
-    itself, and while it decodes an hour, 0.85 GB more at 16 kHz in mono, or 2.7 GB at 44.1 kHz in
-    stereo. These were measured (benchmarks/memory.py); `memory` bounds them.
+    A recording is analysed a minute at a time, but decoded as a whole. A worker took at most 0.6 GB
+    for short recordings, and 1.4 GB for an hour at 16 kHz in mono (benchmarks/memory.py); to decode
+    an hour at 44.1 kHz in stereo takes 2.7 GB besides. `memory` bounds it.
 
     Examples
     --------
