@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from relviz import acoustics, audio
 from relviz._errors import ParameterError
@@ -18,7 +19,7 @@ from relviz._text import printable
 from relviz.asking import Asked, asked
 from relviz.attributions import Attribution, Method
 from relviz.explanation._names import GRADIENT, RELEVANCE, UNTRAINED
-from relviz.signals import Normalise, batches, log_posteriors, relevance_signal
+from relviz.signals import Normalise, batches, forecast, log_posteriors, relevance_signal
 from relviz.spectral import SpectralMap, spectral_relevance
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ STEP = 0.01
 
 _ASKED = 6
 """Places in a recording at which cues are changed."""
+
+_CHANGED = 20
+"""How many changes there are, about."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,7 @@ def explain(
     start: float = 0.0,
     seconds: float | None = None,
     effects: bool = True,
+    pad: bool = False,
     progress: bool | None = False,
 ) -> Explanation:
     """Explain what a network hears in a recording, beside the controls that could refute it.
@@ -183,6 +188,8 @@ def explain(
         The stretch of it, at most `LONGEST`; default, all.
     effects : bool
         Also change one cue at a time and ask how far the decision moves.
+    pad : bool
+        Take a recording that is shorter than the network's window, too: it stands between zeros.
     progress : bool, optional
         As in `relviz.relevance_signal`.
 
@@ -196,7 +203,7 @@ def explain(
     ParameterError
         For a network that cannot be asked, and for a recording that is longer than a report holds.
     AudioError
-        For a recording that cannot be read or is shorter than the network's window.
+        For a recording that cannot be read, or is shorter than the network's window without `pad`.
 
     References
     ----------
@@ -215,7 +222,7 @@ def explain(
         else asked(net, sample_rate=network_rate, window=window, normalise=normalise)
     )
     wave, called = _samples(recording, about.sample_rate, sample_rate, name)
-    wave = _stretch(wave, about, called, start, seconds)
+    wave = _stretch(wave, about, called, start, seconds, pad)
     given = dict(window=about.window, normalise=about.normalise, hop_length=hop_length)
     signals = {RELEVANCE: _signal(about.net, wave, method, progress, **given)}
     if method != "gradient":
@@ -250,7 +257,12 @@ def _samples(
 
 
 def _stretch(
-    wave: NDArray[np.float32], about: Asked, name: str, start: float, seconds: float | None
+    wave: NDArray[np.float32],
+    about: Asked,
+    name: str,
+    start: float,
+    seconds: float | None,
+    pad: bool,
 ) -> NDArray[np.float32]:
     rate, lasts, name = about.sample_rate, len(wave) / about.sample_rate, printable(name)
     if not 0 <= start < lasts:
@@ -265,11 +277,49 @@ def _stretch(
             f"{name} lasts {len(wave) / rate:.0f} s, and a report holds {LONGEST:.0f}: choose a "
             "stretch by start and seconds (--start, --seconds), or explain its folder."
         )
-    return audio.check(wave, name, minimum=about.window)
+    return long_enough(audio.check(wave, name), about, name, pad)
+
+
+def long_enough(
+    wave: NDArray[np.float32], about: Asked, name: str, pad: bool
+) -> NDArray[np.float32]:
+    """Return a recording, or refuse one that is shorter than a window and not to be padded."""
+    if len(wave) < about.window and not pad:
+        raise audio.AudioError(
+            f"{name} has {len(wave)} samples, fewer than the {about.window} that {about.name} "
+            "hears: use a longer recording, or pad=True (--pad), which puts zeros around it."
+        )
+    return wave
+
+
+def forecast_of(
+    about: Asked,
+    seconds: float,
+    method: Method | Attribution,
+    hop_length: int,
+    effects: bool,
+    controls: bool = True,
+) -> float:
+    """Return how long the network will take for a recording, by trying it on a few windows."""
+
+    def says(net: Any, windows: Tensor, target: Any) -> Tensor:
+        log_posteriors(net, windows)
+        return windows
+
+    def lasts(windows: float, how: Any) -> float:
+        return forecast(about.net, max(1, round(windows)), method=how, window=about.window)
+
+    copies = 2 if controls and about.untrained() is not None else 1
+    found = copies * lasts(seconds * about.sample_rate / hop_length, method)
+    if controls and method != "gradient":
+        found += lasts(seconds * about.sample_rate / hop_length, "gradient")
+    asked_again = copies * _ASKED * 2 * _CHANGED if effects else 0  # each change, and its noise
+    return found + lasts(seconds / STEP + asked_again, says)
 
 
 def _signal(net: Any, wave: NDArray, method: Any, progress: bool | None, **given: Any) -> NDArray:
-    return relevance_signal(net, wave, method=method, progress=progress, **given)
+    centres = (0, len(wave) - 1)  # all of it, be it shorter than a window
+    return relevance_signal(net, wave, method=method, centres=centres, progress=progress, **given)
 
 
 def posteriors_of(about: Asked, wave: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
