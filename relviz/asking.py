@@ -142,6 +142,11 @@ def asked(
         net = _found(name) if ":" in name and not os.path.exists(name) else load(network)
     if not callable(net):
         raise ParameterError(f"{name} is a {type(net).__name__}, and no network can be called so.")
+    if isinstance(net, type):
+        raise ParameterError(
+            f"{name} is a class that wants arguments: give a network of it, or a function that "
+            "makes one."
+        )
     if isinstance(net, nn.Module) and any(each.training for each in net.modules()):
         net = _evaluated(net, name, shared=not isinstance(network, (str, Path)))
     rate = sample_rate or network_rate(net) or SAMPLE_RATE

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from relviz import _engine, audio, tasks
-from relviz._errors import ParameterError
+from relviz._errors import ParameterError, RelvizError
 from relviz.attributions import Attribution, Method, relevance
 from relviz.backprop import Target
 
@@ -331,8 +331,9 @@ def _relevance(
 ) -> Tensor:
     try:
         return relevance(net, windows, target, method)
-    except (RuntimeError, IndexError) as error:
-        raise _misfit(net, windows, error) from error
+    except Exception as error:
+        _refuse_misfit(net, windows, error)
+        raise
 
 
 def _averaged(
@@ -461,38 +462,40 @@ def log_posteriors(net: Callable[[Tensor], Any], windows: Tensor) -> NDArray[np.
     """
     try:
         scores = _engine.call(net, windows)
-    except (RuntimeError, IndexError) as error:
-        raise _misfit(net, windows, error) from error
+    except Exception as error:
+        _refuse_misfit(net, windows, error)
+        raise
     if not isinstance(scores, Tensor) or scores.ndim not in (2, 3) or len(scores) != len(windows):
         kind = "scores" if isinstance(scores, Tensor) else f"a {type(scores).__name__}"
         shape = f" of shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else ""
         raise ParameterError(
-            f"the network returns {kind}{shape} for {len(windows)} windows: wrap it "
-            "(relviz.networks.Described), so that it returns scores, (batch, classes) or (batch, "
-            "frames, classes)."
+            f"the network returns {kind}{shape} for {len(windows)} windows: wrap it, so that it "
+            "returns scores, (batch, classes) or (batch, frames, classes), as "
+            "relviz.networks.Described does."
         )
     if scores.ndim == 3:
         scores = scores[:, scores.shape[1] // 2]
     return scores.double().log_softmax(-1).cpu().numpy()
 
 
-def _misfit(net: Callable[[Tensor], Any], windows: Tensor, error: Exception) -> Exception:
-    """What to say of a network that cannot be called: it may take (batch, 1, samples)."""
+def _refuse_misfit(net: Callable[[Tensor], Any], windows: Tensor, error: Exception) -> None:
+    """Refuse a network that fails on (batch, samples) and takes (batch, 1, samples)."""
     some = windows[:1].expand(3, -1)
-    with torch.no_grad():
-        try:
-            net(some)
-        except (RuntimeError, IndexError):
-            try:
-                net(some[:, None])
-            except (RuntimeError, IndexError):
-                return error
-        else:  # so it was something else
-            return error
-    return ParameterError(
+    if isinstance(error, RelvizError) or _takes(net, some) or not _takes(net, some[:, None]):
+        return
+    raise ParameterError(
         "the network takes (batch, 1, samples) and is given (batch, samples): wrap it as "
         "relviz.networks.Described(net, channel=True)."
-    )
+    ) from error
+
+
+def _takes(net: Callable[[Tensor], Any], x: Tensor) -> bool:
+    with torch.no_grad():
+        try:
+            net(x)
+        except Exception:  # whatever a network does that is given another shape
+            return False
+    return True
 
 
 def forecast(

@@ -490,7 +490,7 @@ def _analysed(
         parts.append(found[(begin <= at) & (at < end)])
         energy += _energies(signal[begin:end], about.sample_rate)
         if begin == 0 and job.effects:
-            effects = effects_of(about, None, heard[:end], "recording", parts[0], True)
+            effects = effects_of(about, {}, heard[:end], "recording", parts[0], True)
     frames = pd.concat(parts, ignore_index=True)
     nats = {} if effects.empty else effects.set_index("cue")["nats"].to_dict()
     top = frames["class"].value_counts().sort_index().idxmax()

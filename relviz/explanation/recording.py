@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from relviz._errors import ParameterError
 from relviz._text import printable
 from relviz.asking import Asked, asked
 from relviz.attributions import Attribution, Method
-from relviz.explanation._names import GRADIENT, RELEVANCE, UNTRAINED
+from relviz.explanation._names import GRADIENT, PERMUTED, RELEVANCE, UNTRAINED
 from relviz.signals import Normalise, batches, forecast, log_posteriors, relevance_signal
 from relviz.spectral import SpectralMap, spectral_relevance
 
@@ -58,7 +58,8 @@ class Explanation:
         At the network's rate.
     signals : mapping of str to ndarray, (samples,), float64
         "relevance", the relevance signal; "plain gradient", the same network's gradient; and
-        "untrained network", the method on a copy with random weights, where one can be made.
+        "untrained network", the method on a copy with random weights, or, where these cannot be
+        drawn, "permuted network", on one whose weights have changed places.
     times : ndarray, (frames,)
         Seconds, every 10 ms.
     posteriors : ndarray, (frames, classes)
@@ -227,9 +228,12 @@ def explain(
     signals = {RELEVANCE: _signal(about.net, wave, method, progress, **given)}
     if method != "gradient":
         signals[GRADIENT] = _signal(about.net, wave, "gradient", progress, **given)
-    untrained = about.untrained()
-    if untrained is not None:
-        signals[UNTRAINED] = _signal(untrained, wave, method, progress, **given)
+    control = about.control()
+    controls: dict[str, Asked] = {}
+    if control is not None:
+        controls[UNTRAINED if control[0] == "untrained" else PERMUTED] = control[1]
+    for each, copied in controls.items():
+        signals[each] = _signal(copied.net, wave, method, progress, **given)
     times, posteriors = posteriors_of(about, wave)
     frames = frames_of(about, wave, signals, times, posteriors)
     return Explanation(
@@ -243,7 +247,7 @@ def explain(
         posteriors,
         frames,
         agreement_of(frames, signals),
-        effects_of(about, untrained, wave, called, frames, effects),
+        effects_of(about, controls, wave, called, frames, effects),
     )
 
 
@@ -309,7 +313,7 @@ def forecast_of(
     def lasts(windows: float, how: Any) -> float:
         return forecast(about.net, max(1, round(windows)), method=how, window=about.window)
 
-    copies = 2 if controls and about.untrained() is not None else 1
+    copies = 2 if controls and about.control() is not None else 1
     found = copies * lasts(seconds * about.sample_rate / hop_length, method)
     if controls and method != "gradient":
         found += lasts(seconds * about.sample_rate / hop_length, "gradient")
@@ -401,7 +405,12 @@ def agreement_of(frames: pd.DataFrame, signals: Iterable[str]) -> pd.DataFrame:
 
 
 def effects_of(
-    about: Asked, untrained: Any, wave: NDArray, name: str, frames: pd.DataFrame, wanted: bool
+    about: Asked,
+    controls: Mapping[str, Asked],
+    wave: NDArray,
+    name: str,
+    frames: pd.DataFrame,
+    wanted: bool,
 ) -> pd.DataFrame:
     """Return what one changed cue does to the decision; empty where that cannot be asked."""
     import pandas as pd
@@ -423,8 +432,7 @@ def effects_of(
         each for each in cues.CHANGES if each.cue in noises or each.size in sizes.get(each.cue, ())
     ]
     networks = {about.name: about.network}
-    if untrained is not None:
-        networks[UNTRAINED] = replace(about, net=untrained).network
+    networks |= {each: copied.network for each, copied in controls.items()}
     found = cues.effects(networks, [recording], [*changes, *cues.CONTROLS], jobs=1)
     order = list(dict.fromkeys(found["cue"]))
     means = found.groupby(["network", "cue"], sort=False)[["nats", "changed", "noise nats"]].mean()
