@@ -502,7 +502,7 @@ def forecast(
     net: Callable[[Tensor], Any],
     windows: int,
     target: Target = None,
-    method: Method | Attribution = "guided",
+    method: Method | Attribution | None = "guided",
     *,
     window: int | None = None,
     batch_size: int = 64,
@@ -515,8 +515,10 @@ def forecast(
         As in `relevance_signal`.
     windows : int
         How many will be asked for.
-    target, method, window
+    target, window
         As in `relevance_signal`.
+    method : str or callable, optional
+        As in `relevance_signal`; None for the decisions alone, without relevance.
     batch_size : int
         Windows at a time. The trials grow towards it, until one has lasted half a second, or tells
         that all will be done in ten.
@@ -538,7 +540,10 @@ def forecast(
         noise = torch.from_numpy(rng.standard_normal((size, length), dtype=np.float32))
         some = _like_parameters(net, noise)
         begun = time.monotonic()
-        _relevance(net, some, target, method)
+        if method is None:
+            log_posteriors(net, some)
+        else:
+            _relevance(net, some, target, method)
         took = time.monotonic() - begun
         seconds = took * windows / size
         if seconds <= LONG or size >= min(batch_size, windows) or (warm and took > _SURE):

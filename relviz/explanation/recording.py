@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from relviz import acoustics, audio
 from relviz._errors import ParameterError
@@ -306,10 +305,6 @@ def forecast_of(
 ) -> float:
     """Return how long the network will take for a recording, by trying it on a few windows."""
 
-    def says(net: Any, windows: Tensor, target: Any) -> Tensor:
-        log_posteriors(net, windows)
-        return windows
-
     def lasts(windows: float, how: Any) -> float:
         return forecast(about.net, max(1, round(windows)), method=how, window=about.window)
 
@@ -318,7 +313,7 @@ def forecast_of(
     if controls and method != "gradient":
         found += lasts(seconds * about.sample_rate / hop_length, "gradient")
     asked_again = copies * _ASKED * 2 * _CHANGED if effects else 0  # each change, and its noise
-    return found + lasts(seconds / STEP + asked_again, says)
+    return found + lasts(seconds / STEP + asked_again, None)
 
 
 def _signal(net: Any, wave: NDArray, method: Any, progress: bool | None, **given: Any) -> NDArray:

@@ -155,17 +155,17 @@ def test_how_long_a_recording_takes_is_told(monkeypatch):
     asked_for = []
 
     def forecast(net, windows, *, method, window):
-        asked_for.append((windows, method if isinstance(method, str) else "forward"))
+        asked_for.append((windows, method))
         return 1.0
 
     monkeypatch.setattr(recording, "forecast", forecast)
     about = asked("phones")
     seconds = recording.forecast_of(about, 2.0, "guided", 100, effects=False)
-    assert asked_for == [(320, "guided"), (320, "gradient"), (200, "forward")]
+    assert asked_for == [(320, "guided"), (320, "gradient"), (200, None)]
     assert seconds == 4.0  # the network and a copy, its gradient, and its decisions
     asked_for.clear()
     recording.forecast_of(about, 2.0, "gradient", 100, effects=True, controls=False)
-    assert asked_for == [(320, "gradient"), (200 + 6 * 2 * 20, "forward")]
+    assert asked_for == [(320, "gradient"), (200 + 6 * 2 * 20, None)]
 
 
 def test_a_network_of_frames_is_asked_for_its_middle_one(wave):
