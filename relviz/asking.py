@@ -190,17 +190,17 @@ def _called(net: Callable[..., Any], name: str, length: int) -> Callable[..., An
         except RelvizError:
             raise
         except Exception as error:  # whatever a network that is given another shape does
-            reason = str(error).strip().split("\n")[0].rstrip(".")
+            try:
+                watched(net, noise[:, None])
+            except Exception:
+                reason = str(error).strip().split("\n")[0].rstrip(".")
+                raise ParameterError(
+                    f"{name} cannot be called with (batch, samples), here {tuple(noise.shape)} "
+                    f"({reason}): give the window that it hears, or wrap it "
+                    "(relviz.networks.Described)."
+                ) from error
         else:
             return net
-        try:
-            watched(net, noise[:, None])
-        except Exception:
-            raise ParameterError(
-                f"{name} cannot be called with (batch, samples), here {tuple(noise.shape)} "
-                f"({reason}): give the window that it hears, or wrap it "
-                "(relviz.networks.Described)."
-            ) from None
     return Described(net, channel=True)
 
 
