@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from relviz._errors import ParameterError
@@ -69,6 +70,10 @@ def watched(net: Callable[..., Any], *inputs: Tensor) -> tuple[Any, Facts]:
     """
     if _is_quiet(net):
         return net(*inputs), Facts({}, set(), set(), {}, False)
+    if isinstance(net, nn.Module) and any(map(is_lazy, net.parameters())):
+        raise ParameterError(
+            "the network has lazy layers, which have no weights yet: call it once first."
+        )
     guard = _Guard(inputs)
     try:
         with guard:

@@ -76,7 +76,7 @@ def _scores(output: Any, given: torch.Size) -> Tensor:
         kind = "a single number" if isinstance(output, Tensor) else f"a {type(output).__name__}"
         raise ParameterError(
             f"the network returns {kind}, not a tensor of class scores: give target a function "
-            "that picks the score from what it returns."
+            "that picks the score from what it returns, or wrap it (relviz.networks.Described)."
         )
     if output.is_complex() or not output.is_floating_point():
         raise ParameterError(

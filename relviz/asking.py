@@ -142,6 +142,11 @@ def asked(
         net = _found(name) if ":" in name and not os.path.exists(name) else load(network)
     if not callable(net):
         raise ParameterError(f"{name} is a {type(net).__name__}, and no network can be called so.")
+    if isinstance(net, type):
+        raise ParameterError(
+            f"{name} is a class that wants arguments: give a network of it, or a function that "
+            "makes one."
+        )
     if isinstance(net, nn.Module) and any(each.training for each in net.modules()):
         net = _evaluated(net, name, shared=not isinstance(network, (str, Path)))
     rate = sample_rate or network_rate(net) or SAMPLE_RATE
@@ -185,17 +190,17 @@ def _called(net: Callable[..., Any], name: str, length: int) -> Callable[..., An
         except RelvizError:
             raise
         except Exception as error:  # whatever a network that is given another shape does
-            reason = str(error).strip().split("\n")[0].rstrip(".")
+            try:
+                watched(net, noise[:, None])
+            except Exception:
+                reason = str(error).strip().split("\n")[0].rstrip(".")
+                raise ParameterError(
+                    f"{name} cannot be called with (batch, samples), here {tuple(noise.shape)} "
+                    f"({reason}): give the window that it hears, or wrap it "
+                    "(relviz.networks.Described)."
+                ) from error
         else:
             return net
-        try:
-            watched(net, noise[:, None])
-        except Exception:
-            raise ParameterError(
-                f"{name} cannot be called with (batch, samples), here {tuple(noise.shape)} "
-                f"({reason}): give the window that it hears, or wrap it "
-                "(relviz.networks.Described)."
-            ) from None
     return Described(net, channel=True)
 
 

@@ -376,7 +376,10 @@ def _gradients(explained: Tensor, ends: Sequence[Tensor]) -> tuple[Tensor, ...]:
                 ) from error
             raise
     if all(each is None for each in found):
-        raise ParameterError("the score does not depend on x through differentiable operations.")
+        raise ParameterError(
+            "the score does not depend on x through differentiable operations: take no_grad, "
+            "inference_mode, detach and numpy out of the network's call."
+        )
     gradients = tuple(
         torch.zeros_like(end) if each is None else each
         for each, end in zip(found, ends, strict=True)

@@ -31,6 +31,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize, prune
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
@@ -110,6 +111,11 @@ def layers(net: nn.Module) -> tuple[str, ...]:
         Names of the modules that have parameters, or buffers that a saved network holds (batch
         statistics). A layer with a parametrization (weight norm) is one layer.
 
+    Raises
+    ------
+    ParameterError
+        For what is no nn.Module, and for lazy layers without weights.
+
     Notes
     -----
     Explained in chapter 9 of the book.
@@ -120,6 +126,15 @@ def layers(net: nn.Module) -> tuple[str, ...]:
     >>> layers(nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.BatchNorm1d(2)))
     ('0', '2')
     """
+    if not isinstance(net, nn.Module):
+        raise ParameterError(
+            f"net is a {type(net).__name__}, whose layers nobody can list: give the "
+            "torch.nn.Module that it calls."
+        )
+    if any(map(is_lazy, net.parameters())):
+        raise ParameterError(
+            "the network has lazy layers, which have no weights yet: call it once first."
+        )
     return tuple(
         name
         for name, layer in net.named_modules()
@@ -177,8 +192,9 @@ def randomised(net: Net, names: Sequence[str], seed: int = 0) -> Net:
     [True, False]
     """
     fresh, chosen = _copied(net, names, seed)
+    modules = dict(fresh.named_modules())
     for place, name in chosen:
-        _redraw(fresh.get_submodule(name), name, np.random.SeedSequence([seed, place]))
+        _redraw(modules[name], name, np.random.SeedSequence([seed, place]))
     return fresh
 
 
@@ -210,7 +226,8 @@ def _redraw(layer: nn.Module, name: str, seed: np.random.SeedSequence) -> None:
     _make_plain(layer)
     draw = copy.deepcopy(layer).cpu()  # so that the weights do not depend on the device
     own = _own(draw)
-    if not callable(getattr(draw, "reset_parameters", None)):
+    reset: Any = getattr(draw, "reset_parameters", None) or getattr(draw, "_reset_parameters", None)
+    if not callable(reset):  # torch's attention has the second name
         raise ParameterError(
             f"layer {name!r} is a {type(layer).__name__}, whose {', '.join(own)} no "
             "reset_parameters draws: give it one, or register a constant buffer with "
@@ -221,7 +238,7 @@ def _redraw(layer: nn.Module, name: str, seed: np.random.SeedSequence) -> None:
             value.fill_(float("nan") if value.is_floating_point() else _UNDRAWN)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(int(seed.generate_state(1, np.uint64)[0] >> 1))
-        draw.reset_parameters()  # type: ignore[operator]
+        reset()
     left = [
         each
         for each, value in _own(draw).items()
@@ -358,8 +375,9 @@ def permuted(
     True
     """
     fresh, chosen = _copied(net, names, seed)
+    modules = dict(fresh.named_modules())
     for place, name in chosen:
-        layer = fresh.get_submodule(name)
+        layer = modules[name]
         _make_plain(layer)
         rng = np.random.default_rng([seed, place])
         with torch.no_grad():

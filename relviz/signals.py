@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from relviz import _engine, audio, tasks
-from relviz._errors import ParameterError
+from relviz._errors import ParameterError, RelvizError
 from relviz.attributions import Attribution, Method, relevance
 from relviz.backprop import Target
 
@@ -331,8 +331,9 @@ def _relevance(
 ) -> Tensor:
     try:
         return relevance(net, windows, target, method)
-    except (RuntimeError, IndexError) as error:
-        raise _misfit(net, windows, error) from error
+    except Exception as error:
+        _refuse_misfit(net, windows, error)
+        raise
 
 
 def _averaged(
@@ -461,45 +462,47 @@ def log_posteriors(net: Callable[[Tensor], Any], windows: Tensor) -> NDArray[np.
     """
     try:
         scores = _engine.call(net, windows)
-    except (RuntimeError, IndexError) as error:
-        raise _misfit(net, windows, error) from error
+    except Exception as error:
+        _refuse_misfit(net, windows, error)
+        raise
     if not isinstance(scores, Tensor) or scores.ndim not in (2, 3) or len(scores) != len(windows):
         kind = "scores" if isinstance(scores, Tensor) else f"a {type(scores).__name__}"
         shape = f" of shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else ""
         raise ParameterError(
-            f"the network returns {kind}{shape} for {len(windows)} windows: wrap it "
-            "(relviz.networks.Described), so that it returns scores, (batch, classes) or (batch, "
-            "frames, classes)."
+            f"the network returns {kind}{shape} for {len(windows)} windows: wrap it, so that it "
+            "returns scores, (batch, classes) or (batch, frames, classes), as "
+            "relviz.networks.Described does."
         )
     if scores.ndim == 3:
         scores = scores[:, scores.shape[1] // 2]
     return scores.double().log_softmax(-1).cpu().numpy()
 
 
-def _misfit(net: Callable[[Tensor], Any], windows: Tensor, error: Exception) -> Exception:
-    """What to say of a network that cannot be called: it may take (batch, 1, samples)."""
+def _refuse_misfit(net: Callable[[Tensor], Any], windows: Tensor, error: Exception) -> None:
+    """Refuse a network that fails on (batch, samples) and takes (batch, 1, samples)."""
     some = windows[:1].expand(3, -1)
-    with torch.no_grad():
-        try:
-            net(some)
-        except (RuntimeError, IndexError):
-            try:
-                net(some[:, None])
-            except (RuntimeError, IndexError):
-                return error
-        else:  # so it was something else
-            return error
-    return ParameterError(
+    if isinstance(error, RelvizError) or _takes(net, some) or not _takes(net, some[:, None]):
+        return
+    raise ParameterError(
         "the network takes (batch, 1, samples) and is given (batch, samples): wrap it as "
         "relviz.networks.Described(net, channel=True)."
-    )
+    ) from error
+
+
+def _takes(net: Callable[[Tensor], Any], x: Tensor) -> bool:
+    with torch.no_grad():
+        try:
+            net(x)
+        except Exception:  # whatever a network does that is given another shape
+            return False
+    return True
 
 
 def forecast(
     net: Callable[[Tensor], Any],
     windows: int,
     target: Target = None,
-    method: Method | Attribution = "guided",
+    method: Method | Attribution | None = "guided",
     *,
     window: int | None = None,
     batch_size: int = 64,
@@ -512,8 +515,10 @@ def forecast(
         As in `relevance_signal`.
     windows : int
         How many will be asked for.
-    target, method, window
+    target, window
         As in `relevance_signal`.
+    method : str or callable, optional
+        As in `relevance_signal`; None for the decisions alone, without relevance.
     batch_size : int
         Windows at a time. The trials grow towards it, until one has lasted half a second, or tells
         that all will be done in ten.
@@ -535,7 +540,10 @@ def forecast(
         noise = torch.from_numpy(rng.standard_normal((size, length), dtype=np.float32))
         some = _like_parameters(net, noise)
         begun = time.monotonic()
-        _relevance(net, some, target, method)
+        if method is None:
+            log_posteriors(net, some)
+        else:
+            _relevance(net, some, target, method)
         took = time.monotonic() - begun
         seconds = took * windows / size
         if seconds <= LONG or size >= min(batch_size, windows) or (warm and took > _SURE):

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import torch
 
 from relviz import __version__, cli, networks, pretrained
 from relviz._errors import ParameterError, WriteError
@@ -517,6 +518,75 @@ def test_networks_of_other_phones_are_not_held_against_hand_labels(monkeypatch, 
         assert cli.main(["evaluate", "phones", "--network", "mine"]) == 0
         assert asked == heard
     assert "40.0%" in capsys.readouterr().out
+
+
+OWN = """
+import torch
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.norm, self.top = nn.Conv1d(1, 4, 80, 40), nn.BatchNorm1d(4), nn.Linear(4, 3)
+    def forward(self, x):
+        assert x.shape[1:] == (1, 16000)
+        return self.top(nn.functional.leaky_relu(self.norm(self.conv(x))).mean(-1))
+net = Net()
+def plain(x): return x[:, :3]
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A network of one's own, of two seconds at 8 kHz, which says nothing of itself."""
+    (tmp_path / "evaluated_of_tests.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RELVIZ_DATA", raising=False)
+    return ["--network", "evaluated_of_tests:net", "--talkers", "1", "--jobs", "1"]
+
+
+def heard_of(monkeypatch, study, name):
+    """What a study is asked, which then ends the command."""
+    found = {}
+
+    def taken(*args, **kwargs):
+        found.update(args=args, **kwargs)
+        raise ParameterError("enough.")
+
+    monkeypatch.setattr(study, name, taken)
+    return found
+
+
+def test_cues_are_asked_of_a_network_of_ones_own(own, monkeypatch, capsys):
+    found = heard_of(monkeypatch, cues, "effects")
+    line = ["evaluate", "cues", *own, "--network", "phones-0"]
+    assert "does not say how many samples it hears: give window (--window)" in refused(line, capsys)
+    rated = [*line, "--rate", "8000", "--window", "16000", "--normalise", "none"]
+    assert cli.main(rated) == 1
+    nets = found["args"][0]
+    name = "evaluated_of_tests:net"
+    assert list(nets) == [name, "phones-0", f"untrained, as {name}", "untrained, as phones-0"]
+    for each in (name, f"untrained, as {name}"):
+        assert (nets[each].sample_rate, nets[each].window) == (8000, 16000)
+        assert nets[each].normalise == "none"
+        assert nets[each](torch.zeros(2, 16000)).shape == (2, 3)
+    assert nets["phones-0"].metadata.sample_rate == 16000  # what it says itself stays
+
+
+def test_vowels_are_asked_of_a_network_of_ones_own(own, monkeypatch, capsys):
+    given = ["evaluate", "vowels", *own, "--rate", "8000", "--window", "16000", "--seeds", "2"]
+    found = heard_of(monkeypatch, study, "table2")
+    assert cli.main([*given, "--method", "gradient"]) == 1
+    rows = found["args"][0]
+    assert [each.sample_rate for each in rows["untrained, gradient, hop 97"]] == [8000, 8000]
+    (mine,) = rows["evaluated_of_tests:net, gradient, one window"]
+    assert (mine.sample_rate, mine.net.window) == (8000, 16000)
+    plain = ["evaluate", "vowels", "--network", "evaluated_of_tests:plain", "--window", "400"]
+    capsys.readouterr()
+    assert cli.main(plain) == 1
+    assert "has no layers of which a copy could be made" in capsys.readouterr().err
+    both = [*given, "--network", "phones"]
+    assert "differ in architecture or classes" in refused(both, capsys)
 
 
 @pytest.mark.slow

@@ -202,3 +202,29 @@ def test_numpys_whole_numbers_become_pythons():
     shape = Architecture((Conv(*np.array([2, 5, 2])),), np.int32(4), np.int64(40))
     assert json.loads(json.dumps(asdict(shape)))["window"] == 40
     assert shape == Architecture((Conv(2, 5, 2),), 4, 40)
+
+
+def test_described_says_what_is_given_and_else_what_the_network_says():
+    inner = relviz.load("phones")
+    said = networks.Described(inner)
+    assert (said.sample_rate, said.window) == (16000, 4000)
+    assert (said.normalise, said.classes) == (inner.metadata.normalise, inner.metadata.classes)
+    x = torch.randn(3, 4000)
+    assert torch.equal(said(x), inner(x)) and not said.training
+    given = networks.Described(inner, sample_rate=8000, window=5, normalise="none", classes=["a"])
+    assert (given.sample_rate, given.window, given.normalise) == (8000, 5, "none")
+    assert given.classes == ["a"]
+    odd = nn.Linear(4, 2)
+    odd.register_buffer("window", torch.hann_window(4))
+    odd.normalise = nn.LayerNorm(4)
+    found = networks.Described(odd)
+    assert (found.window, found.normalise, found.sample_rate) == (None, None, None)
+    assert found.training  # as the network is
+
+
+def test_described_gives_a_channel_and_takes_scores_out():
+    net = networks.Described(
+        lambda x: (x.shape, x.sum(-1)), window=4, channel=True, scores=lambda said: said[1]
+    )
+    assert torch.equal(net(torch.ones(2, 4)), torch.full((2, 1), 4.0))
+    assert [*net.parameters()] == []

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import relviz
+from relviz import controls, networks
 
 
 class Guided(torch.autograd.Function):
@@ -237,3 +238,127 @@ def test_crepe():
     expected = independent(net, x, 180)
     assert expected.abs().max() > 0
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * float(expected.abs().max()))
+
+
+def plain(seed=0):
+    """Strides, dilations, batch normalisation, and 400 samples in one channel."""
+    torch.manual_seed(seed)
+    net = nn.Sequential(
+        nn.Conv1d(1, 4, 20, 5),
+        nn.BatchNorm1d(4),
+        nn.ReLU(),
+        nn.Conv1d(4, 4, 5, dilation=2),
+        nn.LeakyReLU(0.2),
+        nn.Flatten(),
+        nn.Linear(4 * 69, 3),
+    )
+    net[1].running_mean.normal_()
+    return net.eval()
+
+
+class Way(nn.Module):
+    """The same network, called in a way of its own."""
+
+    window = 400
+
+    def __init__(self, call):
+        super().__init__()
+        self.net, self.call = plain(), call
+
+    def forward(self, *inputs):
+        return self.call(self.net, *inputs)
+
+
+def mean_free(net, x):
+    x -= 0  # an in-place call on what is given
+    return net(x.mul_(1.0)[:, None])
+
+
+FORMS = {
+    "in place": lambda: Way(mean_free),
+    "frozen": lambda: Way(lambda net, x: net(x[:, None])).requires_grad_(False),
+    "DataParallel": lambda: nn.DataParallel(Way(lambda net, x: net(x[:, None]))),
+    "compiled": lambda: torch.compile(Way(lambda net, x: net(x[:, None])), backend="eager"),
+    "wrapped": lambda: networks.Described(plain(), window=400, channel=True),
+    "tuple": lambda: networks.Described(
+        Way(lambda net, x: (net(x[:, None]), x)), scores=lambda said: said[0]
+    ),
+    "dict": lambda: networks.Described(
+        Way(lambda net, x: {"logits": net(x[:, None])}), scores=lambda said: said["logits"]
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_one_network_in_many_forms(form):
+    wave = np.random.default_rng(0).standard_normal(1000)
+    one = plain()
+    right = relviz.relevance_signal(lambda x: one(x[:, None]), wave, window=400, method="gradient")
+    net = FORMS[form]().eval()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    with torch.inference_mode():
+        found = relviz.relevance_signal(net, wave, method="gradient")
+    np.testing.assert_allclose(found, right, atol=1e-5)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert not net.training
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_windows_have_the_dtype_of_the_network(dtype):
+    wave = np.random.default_rng(0).standard_normal(1000)
+    net = networks.Described(plain().to(dtype), window=400, channel=True)
+    found = relviz.relevance_signal(net, wave, method="gradient")
+    right = relviz.relevance_signal(FORMS["wrapped"](), wave, method="gradient")
+    assert np.corrcoef(found, right)[0, 1] > 0.98
+
+
+ODD = {
+    r"takes \(batch, 1, samples\) and is given \(batch, samples\): wrap it as": lambda net, x: net(
+        x
+    ),
+    "take no_grad, inference_mode, detach and numpy out": lambda net, x: net(x.detach()[:, None]),
+    "returns a tuple, not a tensor .* or wrap it": lambda net, x: (net(x[:, None]), x),
+    "one an item or one a class": lambda net, x: net(x[:, None])[:, 0],
+}
+
+
+@pytest.mark.parametrize("sentence", ODD)
+def test_each_refusal_names_the_way_out(sentence):
+    wave = np.random.default_rng(0).standard_normal(1000)
+    with pytest.raises(relviz.RelvizError, match=sentence):
+        relviz.relevance_signal(Way(ODD[sentence]).eval(), wave, method="gradient")
+
+
+def test_what_a_network_raises_itself_stays_its_own():
+    def broken(net, x):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        relviz.relevance_signal(Way(broken).eval(), np.arange(1000.0))
+
+
+def test_lazy_networks_are_named():
+    net = nn.Sequential(nn.LazyLinear(3))
+    for call in (
+        lambda: relviz.relevance(net, torch.ones(2, 4)),
+        lambda: controls.untrained(net),
+        lambda: controls.permuted(net),
+    ):
+        with pytest.raises(relviz.RelvizError, match="has lazy layers, which have no weights yet"):
+            call()
+
+
+@pytest.mark.filterwarnings("ignore:.*jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
+def test_copies_of_other_networks():
+    attention = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+    fresh = controls.untrained(attention)
+    assert not (fresh.self_attn.in_proj_weight == attention.self_attn.in_proj_weight).any()
+    scripted = torch.jit.trace(plain(), torch.zeros(1, 1, 400))
+    with pytest.raises(relviz.RelvizError, match="no reset_parameters draws"):
+        controls.untrained(scripted)
+    moved = controls.permuted(scripted)
+    numbers = [each.state_dict()["6.weight"].flatten() for each in (scripted, moved)]
+    assert not torch.equal(*numbers) and torch.equal(*(each.sort()[0] for each in numbers))
+    with pytest.raises(relviz.RelvizError, match="net is a function, whose layers nobody can list"):
+        controls.permuted(lambda x: x)

@@ -67,6 +67,8 @@ Examples:
   relviz explain *.wav --out pages          a page each, and an index
   relviz explain speech.wav --network mine:net --rate 8000 --window 2000
                                             a network of yours, in mine.py
+  relviz explain word.wav --network mine:net --method gradient --pad
+                                            a word shorter than its window
   relviz explain corpus/ --out heard        a dataset; stopped, it goes on
   relviz explain corpus/ --out heard --scheduler tcp://10.0.0.1:8786
                                             on a Dask cluster
@@ -153,6 +155,8 @@ Examples:
   relviz evaluate hand --network runs/a     a run of yours, by hand labels
   relviz evaluate cues --network phones-1 --talkers 5
                                             what one network listens to
+  relviz evaluate cues --network mine:net --rate 8000 --window 16000
+                                            a network of yours, in mine.py
   relviz evaluate league --family counterfactual
                                             one way to tell, where it is known
 """

@@ -40,6 +40,7 @@ def explain(
         float | None, Parameter(metavar="S", validator=Number(gt=0), group=_STRETCH)
     ] = None,
     no_effects: Annotated[bool, Parameter(group=_STRETCH)] = False,
+    pad: Annotated[bool, Parameter(group=_STRETCH)] = False,
     signals: Annotated[bool, Parameter(group=_CORPUS)] = False,
     scheduler: Annotated[str | None, Parameter(metavar="ADDRESS", group=_CORPUS)] = None,
     prune: Annotated[bool, Parameter(group=_CORPUS)] = False,
@@ -78,6 +79,8 @@ def explain(
         How long it is, at most 60; all of the recording by default.
     no_effects
         Do not change cues, which takes most of the time.
+    pad
+        Put zeros around what is shorter than the network's window, in place of refusing it.
     signals
         Also write the relevance signals, as FLAC.
     scheduler
@@ -114,6 +117,7 @@ def explain(
             hop_length=hop_length,
             effects=not no_effects,
             signals=signals,
+            pad=pad,
             scheduler=scheduler,
             jobs=jobs,
             memory=memory,
@@ -129,7 +133,12 @@ def explain(
             )
         return
     given: dict[str, Any] = dict(
-        method=method, hop_length=hop_length, start=start, seconds=seconds, effects=not no_effects
+        method=method,
+        hop_length=hop_length,
+        start=start,
+        seconds=seconds,
+        effects=not no_effects,
+        pad=pad,
     )
     if len(recordings) == 1:
         target = out or Path(recordings[0].name).with_suffix(".html")
@@ -142,10 +151,29 @@ def _page(recording: Path, target: Path, about: Any, given: dict[str, Any]) -> A
     from relviz.explanation import explain as explained
 
     files.probe(target)
+    _say_how_long(recording, about, given)
     found = explained(recording, about, progress=None, **given)
     files.write_text(target, found.html())
     print(f"{printable(str(target))}: {target.stat().st_size / 1e6:.1f} MB")
     return found
+
+
+def _say_how_long(recording: Path, about: Any, given: dict[str, Any]) -> None:
+    from relviz import audio, tasks
+    from relviz.explanation.recording import LONGEST, forecast_of
+    from relviz.signals import LONG
+
+    try:
+        lasts = max(0.0, audio.duration(recording) - given["start"])
+    except audio.AudioError:  # which reading it will say better
+        return
+    lasts = min(lasts, given["seconds"] or lasts, LONGEST)
+    seconds = forecast_of(about, lasts, given["method"], given["hop_length"], given["effects"])
+    if seconds > LONG:
+        print(
+            printable(f"{recording.name}: {tasks.lasting(seconds)} of {about.name}"),
+            file=sys.stderr,
+        )
 
 
 def _pages(recordings: list[Path], out: Path, about: Any, given: dict[str, Any]) -> None:

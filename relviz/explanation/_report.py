@@ -21,7 +21,7 @@ from torch import nn
 
 from relviz import __version__, plots
 from relviz._text import drawn, printable
-from relviz.explanation._names import GRADIENT, RELEVANCE, UNTRAINED
+from relviz.explanation._names import GRADIENT, PERMUTED, RELEVANCE, UNTRAINED
 from relviz.signals import relevance_signal
 from relviz.spectral import spectral_relevance
 from relviz.widgets.frame import FOLDER, script, style
@@ -53,6 +53,7 @@ _SAYS = {
     RELEVANCE: "What the network's decision depends on",
     GRADIENT: "The same network's plain gradient",
     UNTRAINED: "The same method on a network that learnt nothing",
+    PERMUTED: "The same method on a network whose weights have changed places",
 }
 
 
@@ -172,13 +173,15 @@ class _Ready(RelevanceExplorer):
     def __init__(self, found: Explained) -> None:
         self._found, about = found, found.about
         networks: dict[str, Callable[..., Any]] = {about.name: _standing_for(found, about.net)}
-        if UNTRAINED in found.signals:
-            networks["untrained"] = _standing_for(found, about.net)
+        kind = "permuted" if PERMUTED in found.signals else "untrained"
+        if {UNTRAINED, PERMUTED} & found.signals.keys():
+            networks[kind] = _standing_for(found, about.net)
         methods = dict.fromkeys([found.method, "gradient"])
         kinds = {
             RELEVANCE: (about.name, found.method),
             GRADIENT: (about.name, "gradient"),
-            UNTRAINED: ("untrained", found.method),
+            UNTRAINED: (kind, found.method),
+            PERMUTED: (kind, found.method),
         }
         self.ready = {"0": "recording"} | {
             f"0/{net}/{method}/{found.hop_length}": name
@@ -198,15 +201,16 @@ class _Ready(RelevanceExplorer):
         ready = self.ready.get(f"0/{name}/{method}/{hop}")
         if ready is not None:
             return found.signals[ready]
-        untrained = found.about.untrained()
-        assert untrained is not None  # else it is not among the networks
+        control = found.about.control()
+        assert control is not None  # else it is not among the networks
         return relevance_signal(
-            untrained,
+            control[1].net,
             wave,
             hop,
             method="gradient",
             window=found.about.window,
             normalise=found.about.normalise,
+            centres=(0, len(wave) - 1),
             progress=False,
         )
 
@@ -397,7 +401,8 @@ def _numbers(found: Explained) -> str:
         "the same energy and spectrum stands beside it.</p>"
     )
     of_net = found.effects[found.effects["network"] == found.about.name].set_index("cue")
-    control = found.effects[found.effects["network"] == UNTRAINED].set_index("cue")
+    is_control = found.effects["network"].isin([UNTRAINED, PERMUTED])
+    control = found.effects[is_control].set_index("cue")
     rows = [
         [
             str(cue),
@@ -408,7 +413,8 @@ def _numbers(found: Explained) -> str:
         ]
         for cue, row in of_net.iterrows()
     ]
-    head = ["Cue", "Nats", "Noise, nats", "Other class", "Untrained network: other class"]
+    copied = PERMUTED if PERMUTED in found.signals else UNTRAINED
+    head = ["Cue", "Nats", "Noise, nats", "Other class", f"{copied.capitalize()}: other class"]
     parts.append(_table("Effects of cues", head, rows))
     return "".join(parts)
 

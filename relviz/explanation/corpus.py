@@ -41,11 +41,13 @@ from relviz.explanation.recording import (
     STEP,
     agreement_of,
     effects_of,
+    forecast_of,
     frames_of,
+    long_enough,
     posteriors_of,
 )
 from relviz.results import BANDS, CUES, SCHEMA, frames_schema, recordings_schema
-from relviz.signals import relevance_blocks
+from relviz.signals import LONG, relevance_blocks
 from relviz.spectral import spectral_relevance
 
 require("cloudpickle", "dask", "distributed", "pyarrow")
@@ -113,6 +115,7 @@ class _Job:
     hop_length: int
     effects: bool
     signals: bool
+    pad: bool
 
 
 def explain_folder(
@@ -124,6 +127,7 @@ def explain_folder(
     hop_length: int = 97,
     effects: bool = True,
     signals: bool = False,
+    pad: bool = False,
     scheduler: str | None = None,
     jobs: int = -1,
     memory: float | None = None,
@@ -149,6 +153,8 @@ def explain_folder(
         Also change one cue at a time, in the first minute of each recording.
     signals : bool
         Also write each relevance signal, as FLAC at the network's rate, its peak scaled to 1.
+    pad : bool
+        Take recordings that are shorter than the network's window, too: they stand between zeros.
     scheduler : str, optional
         Address of a Dask scheduler, such as "tcp://10.0.0.1:8786"; default, a cluster of this
         machine's cores.
@@ -201,14 +207,35 @@ def explain_folder(
         raise ParameterError(
             f"memory is {memory:g} GB: give a worker at least {LEAST_MEMORY:g}, or leave it out."
         )
-    job = _Job(str(source), str(target), method, hop_length, effects, signals)
+    job = _Job(str(source), str(target), method, hop_length, effects, signals, pad)
     with files.alone(target, busy="another call is writing this dataset: wait for it to end."):
         _settle(target, about, job)
         found = _recordings(source, target)
         gone = _gone(found, job, prune, say)
         todo = [path for path in found if not _is_done(path, job)]
+        if progress and todo and scheduler is None:
+            _say_how_long(todo, about, job, jobs, say)
         failed = _run(todo, about, job, scheduler, jobs, memory, progress, say)
         return _end(target, failed, gone)
+
+
+def _say_how_long(
+    todo: list[str], about: Asked, job: _Job, jobs: int, say: Callable[[str], object]
+) -> None:
+    """Say how long the network will take, by some of the recordings, where that is long."""
+    lengths = []
+    for path in todo[:: -(-len(todo) // 20)]:
+        try:
+            lengths.append(audio.duration(Path(job.folder, path)))
+        except audio.AudioError:  # it will be among the failures
+            continue
+    if not lengths:
+        return
+    mean = sum(lengths) / len(lengths)
+    one = forecast_of(about, mean, job.method, job.hop_length, job.effects, controls=False)
+    seconds = one * len(todo) / min(tasks.workers(jobs), len(todo))
+    if seconds > LONG:
+        say(f"{tasks.lasting(seconds)} of {about.name} for {len(todo)} recordings")
 
 
 def _recordings(source: Path, out: Path) -> list[str]:
@@ -250,11 +277,13 @@ def _settle(out: Path, about: Asked, job: _Job) -> None:
         "hop_length": job.hop_length,
         "effects": job.effects,
         "signals": job.signals,
+        **({"pad": True} if job.pad else {}),
     }
     path = out / "dataset.json"
     if path.exists():
         before = results.open(out).settings
-        other = [key for key, value in settings.items() if before.get(key) != value]
+        keys = [*settings, *({"pad"} & before.keys() - settings.keys())]
+        other = [key for key in keys if before.get(key) != settings.get(key)]
         if other:
             raise ParameterError(
                 f"{printable(str(out))} was begun with another {' and '.join(other)}: give what it "
@@ -498,7 +527,8 @@ def _explained(about: Asked, job: _Job, path: str) -> tuple[str, str | None]:
             _forget(path, job)  # the rows are another recording's, and this one may fail
         with open(source, "rb") as stream:
             checksum = hashlib.file_digest(stream, "sha256").hexdigest()
-        wave = audio.read(source, about.sample_rate, minimum=about.window)
+        wave = audio.read(source, about.sample_rate)
+        wave = long_enough(wave, about, audio.shown(source), job.pad)
         signal, frames, row = _analysed(about, job, wave)
         row |= {
             "path": named,
@@ -549,7 +579,13 @@ def _analysed(
         about = replace(about, normalise="none")
     signal = np.zeros(len(wave), dtype=np.float32)
     for begin, block in relevance_blocks(
-        about.net, heard, job.hop_length, method=job.method, progress=False, **given
+        about.net,
+        heard,
+        job.hop_length,
+        method=job.method,
+        centres=(0, len(heard) - 1),
+        progress=False,
+        **given,
     ):
         signal[begin : begin + len(block)] = block
     parts, energy = [], np.zeros(len(BANDS))
@@ -564,7 +600,7 @@ def _analysed(
         parts.append(found[(begin <= at) & (at < end)])
         energy += _energies(signal[begin:end], about.sample_rate)
         if begin == 0 and job.effects:
-            effects = effects_of(about, None, heard[:end], "recording", parts[0], True)
+            effects = effects_of(about, {}, heard[:end], "recording", parts[0], True)
     frames = pd.concat(parts, ignore_index=True)
     nats = {} if effects.empty else effects.set_index("cue")["nats"].to_dict()
     top = frames["class"].value_counts().sort_index().idxmax()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,8 @@ from relviz._errors import MissingExtraError, ParameterError
 from relviz._text import printable
 from relviz.asking import Asked, asked
 from relviz.attributions import Attribution, Method
-from relviz.explanation._names import GRADIENT, RELEVANCE, UNTRAINED
-from relviz.signals import Normalise, batches, log_posteriors, relevance_signal
+from relviz.explanation._names import GRADIENT, PERMUTED, RELEVANCE, UNTRAINED
+from relviz.signals import Normalise, batches, forecast, log_posteriors, relevance_signal
 from relviz.spectral import SpectralMap, spectral_relevance
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ STEP = 0.01
 
 _ASKED = 6
 """Places in a recording at which cues are changed."""
+
+_CHANGED = 20
+"""How many changes there are, about."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class Explanation:
         At the network's rate.
     signals : mapping of str to ndarray, (samples,), float64
         "relevance", the relevance signal; "plain gradient", the same network's gradient; and
-        "untrained network", the method on a copy with random weights, where one can be made.
+        "untrained network", the method on a copy with random weights, or, where these cannot be
+        drawn, "permuted network", on one whose weights have changed places.
     times : ndarray, (frames,)
         Seconds, every 10 ms.
     posteriors : ndarray, (frames, classes)
@@ -161,6 +165,7 @@ def explain(
     start: float = 0.0,
     seconds: float | None = None,
     effects: bool = True,
+    pad: bool = False,
     progress: bool | None = False,
 ) -> Explanation:
     """Explain what a network hears in a recording, beside the controls that could refute it.
@@ -185,6 +190,8 @@ def explain(
         The stretch of it, at most `LONGEST`; default, all.
     effects : bool
         Also change one cue at a time and ask how far the decision moves.
+    pad : bool
+        Take a recording that is shorter than the network's window, too: it stands between zeros.
     progress : bool, optional
         As in `relviz.relevance_signal`.
 
@@ -198,7 +205,7 @@ def explain(
     ParameterError
         For a network that cannot be asked, and for a recording that is longer than a report holds.
     AudioError
-        For a recording that cannot be read or is shorter than the network's window.
+        For a recording that cannot be read, or is shorter than the network's window without `pad`.
 
     References
     ----------
@@ -217,14 +224,17 @@ def explain(
         else asked(net, sample_rate=network_rate, window=window, normalise=normalise)
     )
     wave, called = _samples(recording, about.sample_rate, sample_rate, name)
-    wave = _stretch(wave, about, called, start, seconds)
+    wave = _stretch(wave, about, called, start, seconds, pad)
     given = dict(window=about.window, normalise=about.normalise, hop_length=hop_length)
     signals = {RELEVANCE: _signal(about.net, wave, method, progress, **given)}
     if method != "gradient":
         signals[GRADIENT] = _signal(about.net, wave, "gradient", progress, **given)
-    untrained = about.untrained()
-    if untrained is not None:
-        signals[UNTRAINED] = _signal(untrained, wave, method, progress, **given)
+    control = about.control()
+    controls: dict[str, Asked] = {}
+    if control is not None:
+        controls[UNTRAINED if control[0] == "untrained" else PERMUTED] = control[1]
+    for each, copied in controls.items():
+        signals[each] = _signal(copied.net, wave, method, progress, **given)
     times, posteriors = posteriors_of(about, wave)
     frames = frames_of(about, wave, signals, times, posteriors)
     return Explanation(
@@ -238,7 +248,7 @@ def explain(
         posteriors,
         frames,
         agreement_of(frames, signals),
-        effects_of(about, untrained, wave, called, frames, effects),
+        effects_of(about, controls, wave, called, frames, effects),
     )
 
 
@@ -252,7 +262,12 @@ def _samples(
 
 
 def _stretch(
-    wave: NDArray[np.float32], about: Asked, name: str, start: float, seconds: float | None
+    wave: NDArray[np.float32],
+    about: Asked,
+    name: str,
+    start: float,
+    seconds: float | None,
+    pad: bool,
 ) -> NDArray[np.float32]:
     rate, lasts, name = about.sample_rate, len(wave) / about.sample_rate, printable(name)
     if not 0 <= start < lasts:
@@ -267,11 +282,45 @@ def _stretch(
             f"{name} lasts {len(wave) / rate:.0f} s, and a report holds {LONGEST:.0f}: choose a "
             "stretch by start and seconds (--start, --seconds), or explain its folder."
         )
-    return audio.check(wave, name, minimum=about.window)
+    return long_enough(audio.check(wave, name), about, name, pad)
+
+
+def long_enough(
+    wave: NDArray[np.float32], about: Asked, name: str, pad: bool
+) -> NDArray[np.float32]:
+    """Return a recording, or refuse one that is shorter than a window and not to be padded."""
+    if len(wave) < about.window and not pad:
+        raise audio.AudioError(
+            f"{name} has {len(wave)} samples, fewer than the {about.window} that {about.name} "
+            "hears: use a longer recording, or pad=True (--pad), which puts zeros around it."
+        )
+    return wave
+
+
+def forecast_of(
+    about: Asked,
+    seconds: float,
+    method: Method | Attribution,
+    hop_length: int,
+    effects: bool,
+    controls: bool = True,
+) -> float:
+    """Return how long the network will take for a recording, by trying it on a few windows."""
+
+    def lasts(windows: float, how: Any) -> float:
+        return forecast(about.net, max(1, round(windows)), method=how, window=about.window)
+
+    copies = 2 if controls and about.control() is not None else 1
+    found = copies * lasts(seconds * about.sample_rate / hop_length, method)
+    if controls and method != "gradient":
+        found += lasts(seconds * about.sample_rate / hop_length, "gradient")
+    asked_again = copies * _ASKED * 2 * _CHANGED if effects else 0  # each change, and its noise
+    return found + lasts(seconds / STEP + asked_again, None)
 
 
 def _signal(net: Any, wave: NDArray, method: Any, progress: bool | None, **given: Any) -> NDArray:
-    return relevance_signal(net, wave, method=method, progress=progress, **given)
+    centres = (0, len(wave) - 1)  # all of it, be it shorter than a window
+    return relevance_signal(net, wave, method=method, centres=centres, progress=progress, **given)
 
 
 def posteriors_of(about: Asked, wave: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -353,7 +402,12 @@ def agreement_of(frames: pd.DataFrame, signals: Iterable[str]) -> pd.DataFrame:
 
 
 def effects_of(
-    about: Asked, untrained: Any, wave: NDArray, name: str, frames: pd.DataFrame, wanted: bool
+    about: Asked,
+    controls: Mapping[str, Asked],
+    wave: NDArray,
+    name: str,
+    frames: pd.DataFrame,
+    wanted: bool,
 ) -> pd.DataFrame:
     """Return what one changed cue does to the decision; empty where that cannot be asked."""
     import pandas as pd
@@ -375,8 +429,7 @@ def effects_of(
         each for each in cues.CHANGES if each.cue in noises or each.size in sizes.get(each.cue, ())
     ]
     networks = {about.name: about.network}
-    if untrained is not None:
-        networks[UNTRAINED] = replace(about, net=untrained).network
+    networks |= {each: copied.network for each, copied in controls.items()}
     found = cues.effects(networks, [recording], [*changes, *cues.CONTROLS], jobs=1)
     order = list(dict.fromkeys(found["cue"]))
     means = found.groupby(["network", "cue"], sort=False)[["nats", "changed", "noise nats"]].mean()

@@ -8,7 +8,6 @@ with the energy and the spectrum of the change, and of another token of the same
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +28,7 @@ from relviz.signals import (
     LONG,
     Normalise,
     batches,
+    forecast,
     log_posteriors,
     network_rate,
     network_window,
@@ -366,16 +366,24 @@ def effects(
     changes = (*CHANGES, *CONTROLS) if changes is None else changes
     asked = partial(_log_posteriors, window=window, normalise=normalise)
     waves = [np.asarray(each.wave, dtype=np.float64) for each in recordings]
-    begun = time.monotonic()
-    before = {name: asked(net, waves, recordings) for name, net in networks.items()}
+    for net in networks.values():  # a network that cannot be asked is refused before the work
+        asked(net, waves[:1], recordings[:1])
     rows = []
-    # after each change, and after its noise, the same again
-    seconds = (time.monotonic() - begun) * 2 * len(changes)
-    title = f"changes, {tasks.lasting(seconds)} for the networks" if seconds > LONG else "changes"
+    title = "changes"
+    if progress:
+        # as it is, after each change, and after its noise
+        windows = sum(len(each.times) for each in recordings) * (1 + 2 * len(changes))
+        seconds = sum(
+            forecast(net, windows, method=None, window=window) for net in networks.values()
+        )
+        title += f", {tasks.lasting(seconds)} for the networks" if seconds > LONG else ""
+    before: dict[str, list[NDArray[np.float64]]] = {}
     made = tasks.run(
         partial(_changed, recordings), changes, jobs=jobs, progress=progress, title=title
     )
     for change, after in zip(changes, made, strict=True):
+        # only now, when the bar is there
+        before = before or {name: asked(net, waves, recordings) for name, net in networks.items()}
         noises = [
             _noise(one, two, i) for i, (one, two) in enumerate(zip(waves, after, strict=True))
         ]
@@ -387,6 +395,7 @@ def effects(
                 row.update(_moved(p, q))
                 row.update({f"noise {key}": value for key, value in _moved(p, r).items()})
                 rows.append(row)
+    before = before or {name: asked(net, waves, recordings) for name, net in networks.items()}
     for name in networks:
         told = zip(recordings, before[name], strict=True)
         for talker, group in groupby(

@@ -21,7 +21,7 @@ import relviz.results
 from relviz import corpora
 from relviz._errors import ParameterError, WriteError
 from relviz.cli import main
-from relviz.explanation import explain, explain_folder
+from relviz.explanation import asked, explain, explain_folder
 from tools import cluster
 
 COUNT = 6
@@ -206,6 +206,36 @@ def test_two_ways_are_not_mixed(folder, right):
         explain_folder(folder, right.folder, method="gradient", effects=False, jobs=1)
     with pytest.raises(ParameterError, match="begun with another network and weights"):
         explain_folder(folder, right.folder, "phones-1", effects=False, jobs=1)
+
+
+def test_short_recordings_are_padded_if_asked_for(folder, tmp_path):
+    net = asked(lambda x: x.relu()[:, :3], window=12000, sample_rate=16000)
+    refused = explain_folder(folder, tmp_path / "a", net, effects=False, jobs=1)
+    assert refused.explained == 0
+    reasons = relviz.results.open(tmp_path / "a").failures()["reason"]
+    assert (
+        reasons.str.contains(r"fewer than the 12000 that <lambda> hears: .* \(--pad\)").sum() == 6
+    )
+    done = explain_folder(folder, tmp_path / "b", net, effects=False, jobs=1, pad=True)
+    assert done.explained == COUNT
+    one = explain(folder / "2.wav", net, effects=False, pad=True)
+    frames = relviz.results.open(tmp_path / "b").frames()
+    frames = frames[frames["path"] == "2.wav"]
+    assert np.allclose(frames["posterior"], one.frames["posterior"], atol=1e-6)
+    for pad, out in ((False, "b"), (True, "a")):
+        with pytest.raises(ParameterError, match="begun with another pad"):
+            explain_folder(folder, tmp_path / out, net, effects=False, jobs=1, pad=pad)
+
+
+def test_a_slow_network_is_told_before(folder, tmp_path, monkeypatch):
+    from relviz.explanation import corpus
+
+    lines = []
+    monkeypatch.setattr(corpus, "forecast_of", lambda *a, **k: 3600.0)
+    monkeypatch.setattr(corpus, "_explained", lambda *a: pytest.fail("not yet") if not lines else 1)
+    with pytest.raises(TypeError):  # what the stand-in gives is no answer
+        explain_folder(folder, tmp_path, effects=False, jobs=1, progress=True, say=lines.append)
+    assert lines == ["about 7 h of phones for 7 recordings"]
 
 
 def test_refusals(tmp_path, folder):

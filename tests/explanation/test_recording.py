@@ -9,7 +9,7 @@ import relviz
 from relviz import acoustics, audio, controls, corpora
 from relviz._errors import ParameterError
 from relviz.audio import AudioError
-from relviz.explanation import asked, explain
+from relviz.explanation import asked, explain, recording
 from relviz.signals import standardise
 
 
@@ -111,8 +111,61 @@ def test_a_network_of_8_khz_and_frames(wave):
     assert said.sample_rate == 8000
     assert abs(len(said.wave) - len(wave) // 2) <= 1
     assert said.posteriors.shape[1] == 3
-    assert said.effects.empty
-    assert "Cues were not changed" in said.html()
+    of_net = said.effects[said.effects["network"] == "Frames"].set_index("cue")
+    assert of_net.loc["F1", "nats"] > 0
+    assert not any("5000 Hz" in cue for cue in of_net.index)  # nothing to hear there
+    quiet = explain(wave, Frames(), sample_rate=16000, effects=False)
+    assert "Cues were not changed" in quiet.html()
+
+
+class Word(torch.nn.Module):
+    """Two seconds at 8 kHz, which no word fills; and a taper that nobody draws anew."""
+
+    sample_rate, window = 8000, 16000
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = torch.nn.Conv1d(1, 3, 80, 40)
+        self.register_buffer("taper", torch.hann_window(16000))
+
+    def forward(self, x):
+        return torch.relu(self.conv((x * self.taper)[:, None])).mean(-1)
+
+
+def test_a_word_that_is_shorter_than_the_window_is_padded_if_asked_for(wave):
+    with pytest.raises(AudioError, match=r"fewer than the 16000 that Word hears: .* \(--pad\)"):
+        explain(wave, Word(), sample_rate=16000)
+    net = Word().eval()
+    said = explain(wave, net, sample_rate=16000, pad=True)
+    heard = audio.resample(wave, 16000, 8000)
+    padded = np.pad(heard, 16000)
+    span = (16000, 16000 + len(heard) - 1)
+    right = relviz.relevance_signal(net, padded, centres=span)[16000 : 16000 + len(heard)]
+    np.testing.assert_allclose(said.signals["relevance"], right, atol=1e-6)
+    copied = controls.permuted(net)
+    right = relviz.relevance_signal(copied, padded, centres=span)[16000 : 16000 + len(heard)]
+    np.testing.assert_allclose(said.signals["permuted network"], right, atol=1e-6)
+    assert set(said.effects["network"]) == {"Word", "permuted network"}
+    page = said.html()
+    assert "Permuted network: other class" in page and "have changed places" in page
+
+
+def test_how_long_a_recording_takes_is_told(monkeypatch):
+    asked_for = []
+
+    def forecast(net, windows, *, method, window):
+        asked_for.append((windows, method))
+        return 1.0
+
+    monkeypatch.setattr(recording, "forecast", forecast)
+    about = asked("phones")
+    seconds = recording.forecast_of(about, 2.0, "guided", 100, effects=False)
+    assert asked_for == [(320, "guided"), (320, "gradient"), (200, None)]
+    assert seconds == 4.0  # the network and a copy, its gradient, and its decisions
+    asked_for.clear()
+    recording.forecast_of(about, 2.0, "gradient", 100, effects=True, controls=False)
+    assert asked_for == [(320, "gradient"), (200 + 6 * 2 * 20, None)]
 
 
 def test_a_network_of_frames_is_asked_for_its_middle_one(wave):

@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup
 
 from relviz import corpora
 from relviz.cli import main
-from relviz.explanation import _report, asked, explain
+from relviz.explanation import _report, asked, explain, recording
 from relviz.explanation._report import index, page
 from tests.book.toc import ROOT
 from tools import browser
@@ -117,6 +117,9 @@ def test_command_writes_a_page_and_an_index(tmp_path, wave, monkeypatch, capsys)
     assert "1 of 3 recordings were not explained." in said
     links = BeautifulSoup((tmp_path / "pages/index.html").read_text(), "html.parser").find_all("a")
     assert [link["href"] for link in links] == ["one.html", "two.html"]
+    monkeypatch.setattr(recording, "forecast_of", lambda *a, **k: 200.0)
+    assert main(["explain", "one.wav", "--no-effects"]) == 0
+    assert "one.wav: about 3.3 min of phones" in capsys.readouterr().err
     assert main(["explain", "absent.wav"]) == 1
     assert "absent.wav is not a file" in capsys.readouterr().err
 

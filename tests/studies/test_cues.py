@@ -1,7 +1,6 @@
 """relviz.studies.cues: the decision moves with the cue that a network uses, and with no other."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -117,11 +116,23 @@ def test_a_change_does_what_it_says_at_any_rate(recordings, rate):
     assert np.array_equal(later[rate * 3 // 1000 :], there[0].wave[: -rate * 3 // 1000])
 
 
-def test_how_long_networks_will_take_is_said(recordings, monkeypatch, capsys):
-    clock = iter([0.0, 3.0])
-    monkeypatch.setattr(cues, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+def test_how_long_networks_will_take_is_said_before(recordings, monkeypatch, capsys):
+    def forecast(net, windows, *, method, window):
+        assert (windows, method) == (2 * (1 + 2 * 2), None)
+        return 12.0
+
+    def stopped(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    def told(*args, **kwargs):
+        monkeypatch.setattr(net, "forward", stopped)
+        return forecast(*args, **kwargs)
+
+    monkeypatch.setattr(cues, "forecast", told)
     some = [change("level, -12 dB"), change("later, +3 ms")]
-    cues.effects({"": ByBand(250, 1000)}, recordings[:2], some, jobs=1, progress=True)
+    net = ByBand(250, 1000)
+    with pytest.raises(KeyboardInterrupt):
+        cues.effects({"": net}, recordings[:2], some, jobs=1, progress=True)
     assert "changes, about 12 s for the networks" in capsys.readouterr().err
 
 
