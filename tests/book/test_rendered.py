@@ -158,7 +158,7 @@ CASES = {
     "see {numref}`fig-05-map`": "see Fig. FIG",
     "{eq}`eq-05-dft` says": "(EQ) says",
     "(sec-x)=\n## Title": "## Title",
-    "{ref}`sec-05-map`": "[The map of a word]"
+    "{ref}`sec-05-map`": "[The map of a vowel]"
     "(SITE/book/method/05_spectral_relevance.html#sec-05-map)",
     "[](sec-04-average)": "[Shift the window, and the images turn]"
     "(SITE/book/method/04_relevance_signals.html#sec-04-average)",
@@ -275,6 +275,6 @@ def test_on_colab_the_first_cell_installs_a_commit_and_lets_widgets_run(page, mo
     commit = shell.user_ns["commit"]
     assert re.fullmatch("[0-9a-f]{40}", commit)
     address = rf"git\+https://github\.com/relviz/relviz@{commit}"
-    assert re.fullmatch(rf'pip install -q "relviz\[book(,train)?\] @ {address}"', called[1])
+    assert re.fullmatch(rf'pip install -q "relviz\[book(,train|,cluster)?\] @ {address}"', called[1])
     reads = any(".csv" in c.source for c in copy(page).cells if c.cell_type == "code")
     assert (f"git checkout -q {commit}" in called) == reads
