@@ -12,6 +12,7 @@ signal and cancels the images. Hence the default hop of 97 samples, a prime.
 from __future__ import annotations
 
 import numbers
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -827,7 +828,8 @@ def _bar(
 ) -> Iterator[Item]:
     """Pass items on, with a bar if that is asked for, or if all will last; it says how long."""
     lasts = seconds is not None and seconds > LONG
-    if not (lasts if progress is None else progress):
+    # tqdm heeds its own variable everywhere but in notebooks
+    if not (lasts if progress is None else progress) or os.environ.get("TQDM_DISABLE"):
         yield from items
         return
     from tqdm.auto import tqdm

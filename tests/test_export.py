@@ -30,7 +30,7 @@ def agree(net, run, windows):
 
     Where two values of a pooling all but tie, the order of sums decides which of them wins, in
     torch too, whose float32 and float64 differ there. That happens in one window out of a
-    thousand: one out of ten may differ, a little.
+    thousand: one out of ten may differ, or one of a few.
     """
     x = torch.as_tensor(windows, dtype=torch.float32)
     given = {"windows": x.numpy()}
@@ -47,7 +47,7 @@ def agree(net, run, windows):
     assert (best - named < 1e-6).all()
     truth = relviz.relevance(net, x, torch.from_numpy(winner)).numpy()
     difference = np.abs(relevance - truth).max(axis=1) / np.abs(truth).max(axis=1).clip(1e-30)
-    assert (difference > 1e-5).sum() <= len(x) // 10, difference
+    assert (difference > 1e-5).sum() <= max(len(x) // 10, min(len(x) - 1, 1)), difference
     assert (difference <= 0.1).all(), difference
     return relevance
 
