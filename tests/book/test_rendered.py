@@ -275,6 +275,7 @@ def test_on_colab_the_first_cell_installs_a_commit_and_lets_widgets_run(page, mo
     commit = shell.user_ns["commit"]
     assert re.fullmatch("[0-9a-f]{40}", commit)
     address = rf"git\+https://github\.com/relviz/relviz@{commit}"
-    assert re.fullmatch(rf'pip install -q "relviz\[book(,train|,cluster)?\] @ {address}"', called[1])
+    extras = "book(,train|,cluster)?"
+    assert re.fullmatch(rf'pip install -q "relviz\[{extras}\] @ {address}"', called[1])
     reads = any(".csv" in c.source for c in copy(page).cells if c.cell_type == "code")
     assert (f"git checkout -q {commit}" in called) == reads
