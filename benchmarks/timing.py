@@ -13,6 +13,9 @@ from numpy.typing import ArrayLike
 
 from relviz.statistics import Interval
 
+SHORT = 0.05
+"""Seconds: of a call below that, what the caches hold when it begins is a part."""
+
 NAN = Interval(np.nan, np.nan, np.nan)
 KEYS = ["part", "network", "device", "threads", "batch", "what"]
 """Columns that tell one row of the table from another."""
@@ -67,11 +70,14 @@ def rounds(
 ) -> dict[str, list[float]]:
     """Return how long each call took, in s; they take turns, so that a drift moves all of them.
 
-    The first round warms up and does not count, unless one round is all that is asked for. Another
+    The first round warms up and does not count, unless one round is all that is asked for. A short
+    call is made twice in its turn, and the second one counts: the one before it in the round has
+    emptied the caches, which made whoever came after a large product look half as fast. Another
     begins while `seconds` have not passed, and up to five times as long while there are fewer than
     `least`: a busy machine must come to an end, too.
     """
     times: dict[str, list[float]] = {name: [] for name in work}
+    last: dict[str, float] = {}
     warm = 0 if most == 1 else 1
     begun = time.perf_counter()
     for turn in range(most + warm):
@@ -79,12 +85,15 @@ def rounds(
         if turn > warm and time.perf_counter() - begun > patience:
             break
         for name, call in work.items():
+            if turn >= warm > 0 and last[name] < SHORT:
+                call()
             start = time.perf_counter()
             call()
             if device == "cuda":
                 torch.cuda.synchronize()
+            last[name] = time.perf_counter() - start
             if turn >= warm:
-                times[name].append(time.perf_counter() - start)
+                times[name].append(last[name])
     return times
 
 
