@@ -25,12 +25,15 @@ HERE = ("data:", "blob:")  # besides the site itself: what a page holds or makes
 # formulas are typeset, and the explorers stand where the page has room for them
 READY = """
 const done = arguments[1];
-// they come when one is near
-document.querySelector('script[type="application/vnd.jupyter.widget-view+json"]')
-  ?.parentElement.scrollIntoView();
 const explorers = () => document.querySelectorAll('.relviz').length >= arguments[0];
-const wait = () => (document.readyState === 'complete' && explorers()
-  ? Promise.resolve(window.MathJax?.startup?.promise).then(() => done()) : setTimeout(wait, 50));
+const wait = () => {
+  if (document.readyState === 'complete' && explorers())
+    return void Promise.resolve(window.MathJax?.startup?.promise).then(() => done());
+  // they come when one is near; again and again, as a page that is still loading may scroll back
+  document.querySelector('script[type="application/vnd.jupyter.widget-view+json"]')
+    ?.parentElement.scrollIntoView();
+  setTimeout(wait, 50);
+};
 wait();
 """
 # formulas that stayed TeX or show an error instead

@@ -78,10 +78,11 @@ def test_an_explorers_data_come_when_it_is_near(chrome, http):
     before = visit(chrome, f"{http}/{name}.html")
     assert not [url for url in before if url.endswith(".explorers.js")]
     view = 'script[type="application/vnd.jupyter.widget-view+json"]'
-    chrome.execute_script(f"document.querySelector('{view}').parentElement.scrollIntoView()")
-    WebDriverWait(chrome, 30).until(
-        lambda c: c.find_elements("css selector", ".relviz canvas, .relviz table")
-    )
+    near = f"""
+    document.querySelector('{view}').parentElement.scrollIntoView();
+    return document.querySelector('.relviz canvas, .relviz table') !== null;
+    """
+    WebDriverWait(chrome, 30).until(lambda c: c.execute_script(near))
     after = loaded(chrome)
     assert [url for url in after if url.endswith(".explorers.js")]
 
