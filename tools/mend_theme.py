@@ -89,7 +89,7 @@ def in_one_column(app: Any, page: str, _template: str, context: dict[str, Any], 
 def without_idle_spans(
     _app: Any, page: str, _template: str, context: dict[str, Any], _: Any
 ) -> None:
-    """Take what marks spaces, commas and words of code out of the reference: a fifth of its page."""
+    """Take marks of spaces, commas and words of code out of the reference: a fifth of its page."""
     if page == "book/appendix/api":
         body = context.get("body") or ""
         context["body"] = re.sub(r'<span class="(?:[pw]|pre)">([^<]*)</span>', r"\1", body)
