@@ -13,8 +13,6 @@ from tools import browser
 
 HTML = ROOT / "_build" / "html"
 FIRST = 2_400_000  # bytes of a first visit: page, styles, fonts, scripts and pictures
-# it describes every function of the library
-BEGIN = {"book/appendix/api": 2_900_000}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +53,7 @@ def test_a_first_visit_is_light(chrome, http, name):
     sizes = visit(chrome, f"{http}/{name}.html")
     heaviest = sorted(sizes.items(), key=lambda item: -item[1])[:6]
     assert f"{http}/{name}.html" in sizes
-    assert sum(sizes.values()) < BEGIN.get(name, FIRST), heaviest
+    assert sum(sizes.values()) < FIRST, heaviest
     assert not [url for url in sizes if "fontawesome.js" in url or url.endswith(".wav")]
 
 
