@@ -1,5 +1,6 @@
 """relviz.export: the graph gives what torch gives, run by ONNX's own runtime."""
 
+import copy
 import json
 import sys
 
@@ -30,7 +31,8 @@ def agree(net, run, windows):
 
     Where two values of a pooling all but tie, the order of sums decides which of them wins, in
     torch too, whose float32 and float64 differ there. That happens in one window out of a
-    thousand: one out of ten may differ, or one of a few.
+    thousand: one out of ten may differ, a little. Where relevance is what is left of larger numbers
+    that cancel, torch's own float32 is off as well, and as far as ten times that is let through.
     """
     x = torch.as_tensor(windows, dtype=torch.float32)
     given = {"windows": x.numpy()}
@@ -45,9 +47,12 @@ def agree(net, run, windows):
     # where two classes all but tie, either may win; relevance is then the named one's
     named = expected.gather(1, torch.from_numpy(winner)[:, None])[:, 0]
     assert (best - named < 1e-6).all()
-    truth = relviz.relevance(net, x, torch.from_numpy(winner)).numpy()
-    difference = np.abs(relevance - truth).max(axis=1) / np.abs(truth).max(axis=1).clip(1e-30)
-    assert (difference > 1e-5).sum() <= max(len(x) // 10, min(len(x) - 1, 1)), difference
+    classes = torch.from_numpy(winner)
+    truth = relviz.relevance(net, x, classes).numpy()
+    exact = relviz.relevance(copy.deepcopy(net).double(), x.double(), classes).numpy()
+    largest = np.abs(truth).max(axis=1).clip(1e-30)
+    difference, rounding = (np.abs(y - truth).max(axis=1) / largest for y in (relevance, exact))
+    assert (difference > 1e-5 + 10 * rounding).sum() <= len(x) // 10, difference
     assert (difference <= 0.1).all(), difference
     return relevance
 
