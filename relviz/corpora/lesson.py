@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
-import wave
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from relviz import files
@@ -193,11 +193,8 @@ def _sounds(folder: Path, sounds: Iterable[tuple[str, NDArray[np.float32]]]) -> 
     size = 0
     for name, samples in sounds:
         whole = io.BytesIO()
-        with wave.open(whole, "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(SAMPLE_RATE)
-            file.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+        rounded = np.round(samples * 32767).astype(np.int16)
+        soundfile.write(whole, rounded, SAMPLE_RATE, format="WAV")
         with files.replacing(folder / f"{name}.wav") as draft:
             draft.write_bytes(whole.getvalue())
         size += len(whole.getvalue())
