@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -34,17 +34,41 @@ _LISTENERS = (
 )
 
 
-_Rate = Annotated[Count | None, Parameter(metavar="HZ")]
-_Window = Annotated[Count | None, Parameter(metavar="N")]
-_How = Literal["window", "utterance", "none"] | None
+@dataclass(frozen=True)
+class _Unsaid:
+    """What networks of yours do not say themselves.
+
+    Parameters
+    ----------
+    rate
+        At which networks of yours hear that do not say so; recordings are resampled.
+    window
+        Samples that such networks hear; what is shorter stands between zeros.
+    normalise
+        What each of their windows goes through before.
+    """
+
+    rate: Annotated[Count | None, Parameter(metavar="HZ")] = None
+    window: Annotated[Count | None, Parameter(metavar="N")] = None
+    normalise: Literal["window", "utterance", "none"] | None = None
+
+
+_NOTHING = _Unsaid()
+
+
+def _asked(name: str, unsaid: _Unsaid) -> Asked:
+    """A trained network by its name, or one of the user's, of which more must be known."""
+    from relviz.asking import asked
+
+    if ":" not in name:
+        return asked(name)
+    return asked(name, sample_rate=unsaid.rate, window=unsaid.window, normalise=unsaid.normalise)
 
 
 def vowels(
     *,
     network: Annotated[list[str] | None, Parameter(metavar="NAME")] = None,
-    rate: _Rate = None,
-    window: _Window = None,
-    normalise: _How = None,
+    unsaid: Annotated[_Unsaid, Parameter(name="*")] = _NOTHING,
     method: Annotated[
         list[str] | None, Parameter(metavar="NAME", show_default="guided and gradient")
     ] = None,
@@ -64,12 +88,8 @@ def vowels(
         A trained network above its controls, may be repeated: phones or speakers (three training
         seeds, beside those of the shuffled-label control), a run's folder, or module:attribute, a
         network of yours.
-    rate
-        At which networks of yours hear that do not say so; recordings are resampled.
-    window
-        Samples that such networks hear; what is shorter stands between zeros.
-    normalise
-        What each of their windows goes through before.
+    unsaid
+        Of networks of yours.
     method
         How relevance is found, may be repeated: guided, gradient, deconvnet, "input x gradient",
         "integrated gradients", smoothgrad, "guided smoothgrad", occlusion, gradcam or lrp.
@@ -92,19 +112,17 @@ def vowels(
     import pandas as pd
 
     from relviz import corpora, networks, pretrained
-    from relviz.asking import asked
     from relviz.studies import vowels as study
 
     if output:
         _writable(output)
-    given: dict[str, Any] = dict(sample_rate=rate, window=window, normalise=normalise)
     trained: dict[str, Any] = {}
     shapes: set[tuple[Any, int]] = set()
     for name in map(at_home, network or []):
         if name in pretrained.SEEDS:
             trained[name] = pretrained.replicates(name)
         else:
-            about = asked(name, **(given if ":" in name else {}))
+            about = _asked(name, unsaid)
             trained[name] = (about.network,)
             if not isinstance(about.net, pretrained.TrainedCNN):
                 shapes.add((name, 0))
@@ -144,9 +162,7 @@ def cues(
         list[str] | None,
         Parameter(metavar="NAME", show_default="phones, speakers, CREPE and controls"),
     ] = None,
-    rate: _Rate = None,
-    window: _Window = None,
-    normalise: _How = None,
+    unsaid: Annotated[_Unsaid, Parameter(name="*")] = _NOTHING,
     corpus: Annotated[Literal["aev", "librispeech"], Parameter(metavar="CORPUS")] = "aev",
     talkers: Annotated[Count | None, Parameter(show_default="all")] = None,
     output: Annotated[File | None, Parameter(alias="-o")] = None,
@@ -160,12 +176,8 @@ def cues(
     network
         A trained network, may be repeated: phones-0, speakers-0, cues-F1, crepe, a run's folder, or
         module:attribute, a network of yours. An untrained one of its kind stands beside it.
-    rate
-        At which networks of yours hear that do not say so; recordings are resampled.
-    window
-        Samples that such networks hear; what is shorter stands between zeros.
-    normalise
-        What each of their windows goes through before.
+    unsaid
+        Of networks of yours.
     corpus
         aev: the American English Vowels. librispeech: read speech, of the speakers whom the
         phone networks never heard.
@@ -180,7 +192,6 @@ def cues(
     """
     require("pandas", "parselmouth")
     from relviz import corpora, crepe, pretrained
-    from relviz.asking import asked
     from relviz.networks import build
     from relviz.studies import cues as study
     from relviz.studies import phones as speech
@@ -192,12 +203,11 @@ def cues(
     networks: dict[str, Any] = {}
     controls: dict[str, Any] = {}
     shapes = set()
-    given: dict[str, Any] = dict(sample_rate=rate, window=window, normalise=normalise)
     for name in names:
         if name == "crepe":
             networks[name] = crepe.load()
             continue
-        about = asked(name, **(given if ":" in name else {}))
+        about = _asked(name, unsaid)
         networks[name] = about.network
         if not isinstance(about.net, pretrained.TrainedCNN):
             for kind, copy in _controls(about, 1):
