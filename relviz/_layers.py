@@ -1,4 +1,4 @@
-"""What a layer of any network says while the network is called."""
+"""What a network says of itself, and what its layers say while it is called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from relviz._errors import ParameterError
 
-__all__ = ["listen", "said"]
+__all__ = ["listen", "of_itself", "said"]
 
 
 def said(net: nn.Module, layer: str, *inputs: Tensor) -> Tensor:
@@ -86,3 +86,17 @@ def listen(net: Any, layer: str, inputs: Sequence[Tensor], stop: bool) -> tuple[
     if not heard:
         raise ParameterError(f"layer {layer!r} is not called when the network is: name another.")
     return output, heard[0]
+
+
+def of_itself(net: object, what: str) -> Any:
+    """What a network says of itself in its metadata or by an attribute; None where it does not.
+
+    A layer of that name says nothing, nor does a window function, which many networks keep.
+    """
+    inside = net.module if isinstance(net, nn.DataParallel) else net
+    for place in (getattr(inside, "metadata", None), inside, net):
+        says = getattr(place, what, None)
+        is_other = isinstance(says, nn.Module) or (isinstance(says, Tensor) and says.ndim)
+        if says is not None and not is_other:
+            return says
+    return None

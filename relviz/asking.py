@@ -18,6 +18,7 @@ from torch import nn
 from relviz import controls
 from relviz._errors import ParameterError, RelvizError
 from relviz._guard import watched
+from relviz._layers import of_itself
 from relviz.audio import SAMPLE_RATE
 from relviz.networks import Described
 from relviz.pretrained import load
@@ -162,8 +163,7 @@ def asked(
 
 
 def _classes(net: Any) -> tuple[str, ...]:
-    about = getattr(net, "metadata", None)
-    says = getattr(about, "classes", None) or getattr(net, "classes", None)
+    says = of_itself(net, "classes")
     return tuple(map(str, says)) if isinstance(says, (list, tuple)) else ()
 
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from relviz._errors import ParameterError
-from relviz._layers import said
+from relviz._layers import of_itself, said
 from relviz.audio import SAMPLE_RATE
 
 __all__ = [
@@ -440,14 +440,9 @@ class Described(nn.Module):
     ) -> None:
         super().__init__()
         self.net, self.channel, self.scores = net, channel, scores
-        inner = getattr(net, "metadata", None)
         given = dict(sample_rate=sample_rate, window=window, normalise=normalise, classes=classes)
         for name, value in given.items():
-            if value is None:
-                value = getattr(inner, name, None) or getattr(net, name, None)
-            # a layer or a window function of this name says nothing
-            is_other = isinstance(value, nn.Module) or (isinstance(value, Tensor) and value.ndim)
-            setattr(self, name, None if is_other else value)
+            setattr(self, name, of_itself(net, name) if value is None else value)
         self.training = getattr(net, "training", False)
 
     def forward(self, x: Tensor) -> Any:

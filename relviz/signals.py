@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from relviz import _engine, audio, tasks
 from relviz._errors import ParameterError, RelvizError
+from relviz._layers import of_itself
 from relviz.attributions import Attribution, Method, relevance
 from relviz.backprop import Target
 
@@ -590,7 +591,7 @@ def network_rate(net: object) -> int | None:
     >>> network_rate(lambda x: x) is None
     True
     """
-    rate = _said(net, "sample_rate")
+    rate = of_itself(net, "sample_rate")
     if rate is None:
         return None
     whole = _whole(rate)
@@ -626,22 +627,12 @@ def network_window(net: object, window: int | None = None) -> int:
     >>> network_window(None, 400)
     400
     """
-    # many networks keep a window function under this name, which says nothing of a length
-    length = _whole(_said(net, "window") if window is None else window)
+    length = _whole(of_itself(net, "window") if window is None else window)
     if length is None:
         raise ParameterError(
             "the network does not say how many samples it hears: pass window=, e.g. window=4000."
         )
     return length
-
-
-def _said(net: object, what: str) -> Any:
-    """What a network says of itself in its metadata or by an attribute; None where it does not."""
-    inside = net.module if isinstance(net, nn.DataParallel) else net
-    for place in (getattr(inside, "metadata", None), inside, net):
-        if (says := getattr(place, what, None)) is not None:
-            return says
-    return None
 
 
 def _whole(number: Any) -> int | None:
@@ -720,7 +711,7 @@ def normalisation(net: object, normalise: Normalise | None = None) -> Normalise:
     >>> normalisation(None)
     'window'
     """
-    says = _said(net, "normalise")  # a layer of that name says nothing
+    says = of_itself(net, "normalise")
     how: Any = normalise or (says if isinstance(says, str) else "window")
     if how not in get_args(Normalise):
         raise ParameterError(f"normalise {how!r} is unknown: use window, utterance or none.")

@@ -306,3 +306,14 @@ def test_a_network_that_does_not_say_its_rate_is_taken_to_hear_at_16_khz_aloud()
     relevance_signal(Says(), wave, sample_rate=16000)
     with pytest.raises(ParameterError, match="does not say its rate, so that 16000 Hz is taken"):
         relevance_signal(Says(), wave, sample_rate=8000)
+
+
+def test_no_bar_where_tqdms_own_variable_says_so(monkeypatch, capsys):
+    """tqdm looks at it once, when it is imported, and its bar for notebooks never."""
+    net = relviz.load("cues-F1")
+    wave = np.random.default_rng(0).standard_normal(6000)
+    relviz.relevance_signal(net, wave, 497, progress=True)
+    assert "window" in capsys.readouterr().err
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    relviz.relevance_signal(net, wave, 497, progress=True)
+    assert capsys.readouterr().err == ""
