@@ -96,14 +96,11 @@ PAGES := $(addprefix tests/book/test_,pages.py sounds.py browser.py explorers.py
 WITHOUT_PAGES := $(addprefix --ignore=,$(PAGES))
 FAST := not slow and not realdata
 
+# Only tests marked for recordings see those that RELVIZ_DATA names; see tests/conftest.py.
 .PHONY: pytest
 pytest: $(INSTALLED) ## the tests of the library, its examples, and the notebooks as files
 	$(PYTEST) --durations=20 $(WITHOUT_PAGES)
 	$(PYTEST) --doctest-modules relviz
-ifdef RELVIZ_DATA
-	@echo 'and without recordings:'
-	env -u RELVIZ_DATA $(PYTEST) $(WITHOUT_PAGES) -m '$(FAST)'
-endif
 
 # Chapters are executed once, for the book, and nbval compares what they gave there.
 # It takes a notebook without outputs for a pass; tests/book/test_notebooks.py forbids that.

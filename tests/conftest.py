@@ -1,4 +1,4 @@
-"""A real browser for the tests that need one. Without one they fail, unless told otherwise."""
+"""Recordings and a real browser, for the tests that need them."""
 
 import os
 from collections.abc import Iterator
@@ -8,10 +8,24 @@ from selenium import webdriver
 
 from tools import browser
 
+GIVEN = os.environ.get("RELVIZ_DATA")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Show recordings to the tests that are marked for them; all others run as where none are.
+
+    Before any fixture: one of a module would else be made with what its first test may see.
+    """
+    os.environ.pop("RELVIZ_DATA", None)
+    if GIVEN is not None and item.get_closest_marker("realdata"):
+        os.environ["RELVIZ_DATA"] = GIVEN
+
 
 @pytest.fixture(scope="session")
 def chrome() -> Iterator[webdriver.Chrome]:
-    """A headless Chromium that reaches this machine only."""
+    """A headless Chromium that reaches this machine only. Without one tests fail, or are skipped
+    where that was asked for."""
     if os.environ.get("RELVIZ_NO_BROWSER") == "1":
         pytest.skip("RELVIZ_NO_BROWSER=1: tests in a browser were not asked for")
     if browser.find() is None:
@@ -24,7 +38,7 @@ def chrome() -> Iterator[webdriver.Chrome]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What a browser shows does not hang on which recordings there are, so once is enough."""
+    """A browser takes its time."""
     for item in items:
         if "chrome" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)

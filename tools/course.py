@@ -402,6 +402,12 @@ def vote() -> tuple[str, str]:
 # --- assignments ---------------------------------------------------------------------------------
 
 
+def on_colab() -> nbformat.NotebookNode:
+    """Return the cell of a chapter that installs the library where a notebook has to do so."""
+    first = nbformat.read(next(iter(chapters().values())), as_version=4)
+    return next(cell for cell in first.cells if "google.colab" in cell.source)
+
+
 def assignment(path: Path) -> nbformat.NotebookNode:
     """Return an assignment as the notebook that nbgrader takes for its source.
 
@@ -429,6 +435,7 @@ def assignment(path: Path) -> nbformat.NotebookNode:
                 } | ({"points": int(words[2])} if tests else {})
             cells.append(cell)
         cells[-1]["id"] = f"{path.stem}-{len(cells):02d}"
+    cells.insert(1, on_colab())  # below the title
     about = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     return nbformat.v4.new_notebook(cells=cells, metadata=about)
 

@@ -33,7 +33,7 @@ import {
 } from "./common.js";
 import { decibels, f0Contour, formants, gcd, spectrogram } from "./dsp.js";
 import { engine, listen, microphone, whyNotHere } from "./engine.js";
-import { checkSamples, readSound, resampled } from "./sound.js";
+import { amidZeros, checkSamples, readSound, resampled } from "./sound.js";
 
 /**
  * @import { Ask, Chart, Frame, Model, Scales } from "./common.js"
@@ -125,16 +125,11 @@ export function winners(rows, most = MOST) {
 }
 
 /**
- * Why a network cannot hear a sound, in a sentence; nothing where it can.
+ * Why no network can hear a sound, in a sentence; nothing where one can.
  * @param {Sound} samples
  * @param {string} name
- * @param {number} window samples
- * @param {number} rate
  */
-export function refusal(samples, name, window, rate) {
-  if (samples.length < window) {
-    return `${name} lasts ${(samples.length / rate).toFixed(2)} s and this network hears windows of ${window / rate} s: use a longer sound.`;
-  }
+export function refusal(samples, name) {
   try {
     checkSamples(samples, name);
   } catch (error) {
@@ -462,6 +457,11 @@ class LiveExplorer {
     return /** @type {Network} */ (networks.find((n) => n.name === this.network.value));
   }
 
+  /** In samples: a sound as long is heard by every network. */
+  get longestWindow() {
+    return Math.max(...this.about.networks.map((n) => n.window));
+  }
+
   get key() {
     return `${this.sound.value}/${this.network.value}`;
   }
@@ -776,8 +776,6 @@ class LiveExplorer {
   async hearChosen(signal) {
     const { original: samples, key, hop, about } = this;
     const [name, keyed] = [this.network.value, `${key}/${this.method.value}/${this.count}`];
-    const no = refusal(samples, this.sound.value, this.net.window, this.rate);
-    if (no) throw Error(capital(no));
     /** @param {number} space */
     const plan = (space) => ({
       first: 0,
@@ -908,13 +906,13 @@ class LiveExplorer {
     this.silence();
     let found;
     try {
-      found = await readSound(chosen, rate);
+      found = await readSound(chosen, rate, this.longestWindow);
     } catch (error) {
       return this.note.say(/** @type {Error} */ (error).message);
     }
     const { samples, notes } = found;
     const cut = samples.subarray(0, longest * rate);
-    const no = refusal(cut, chosen.name, this.net.window, rate);
+    const no = refusal(cut, chosen.name);
     if (no) return this.note.say(no);
     await this.take(FILE, cut.slice());
     if (cut.length < samples.length) {
@@ -1035,12 +1033,15 @@ class LiveExplorer {
   async finish(device) {
     const whole = await this.recorded(device, this.about.longest).catch(() => new Float32Array(0));
     this.silence();
-    const no = refusal(whole, "the recording", this.net.window, this.rate);
+    const no = refusal(whole, "the recording");
     if (no) {
       this.note.say(capital(no));
       return this.chooseSound();
     }
-    await this.take(VOICE, whole);
+    const { longestWindow, rate } = this;
+    const { samples, notes } = amidZeros(whole, longestWindow, rate, "The recording");
+    await this.take(VOICE, samples);
+    if (notes.length && this.sound.value === VOICE) this.note.say(notes[0]);
   }
 
   // the talk with Python

@@ -470,7 +470,8 @@ class RelevanceExplorer {
   async readFile(chosen) {
     let found;
     try {
-      found = await readSound(chosen, this.rate);
+      const windows = this.about.networks.map((n) => n.window);
+      found = await readSound(chosen, this.rate, Math.max(...windows));
       this.checkLength(found.samples.length / this.rate, chosen.name);
     } catch (error) {
       return this.note.say(/** @type {Error} */ (error).message);
@@ -484,20 +485,14 @@ class RelevanceExplorer {
   }
 
   /**
-   * Refuse what is too long for the kernel, or too short for a network, before it is drawn or sent.
+   * Refuse what is too long for the kernel, before it is drawn or sent.
    * @param {number} seconds
    * @param {string} name
    */
   checkLength(seconds, name) {
-    const { longest, networks } = this.about;
-    const needed = Math.max(...networks.map((n) => n.window)) / this.rate;
+    const { longest } = this.about;
     if (seconds > longest) {
       throw Error(`${name} lasts ${seconds.toFixed(0)} s: cut it to ${longest} s.`);
-    }
-    if (seconds < needed) {
-      throw Error(
-        `${name} lasts ${seconds.toFixed(2)} s and these networks hear windows of up to ${needed} s: use a longer sound.`,
-      );
     }
   }
 

@@ -286,12 +286,41 @@ function checkWhole(name, says, held) {
 }
 
 /**
+ * A sound in the middle of zeros where it has fewer samples than `least`, else as it is; and a note.
+ * @param {Waveform} samples
+ * @param {number} least
+ * @param {number} rate
+ * @param {string} name
+ * @returns {{samples: Waveform, notes: string[]}}
+ */
+export function amidZeros(samples, least, rate, name) {
+  if (samples.length >= least) return { samples, notes: [] };
+  const longer = new Float32Array(least);
+  longer.set(samples, (least - samples.length) >> 1);
+  const seconds = (samples.length / rate).toFixed(2);
+  const note = `${name} lasts ${seconds} s and networks hear windows of up to ${least / rate} s: it stands between zeros.`;
+  return { samples: longer, notes: [note] };
+}
+
+/**
  * A file's sound as one channel at `rate`, with notes on what was done to it; refused in a sentence.
+ * @param {File} file
+ * @param {number} rate
+ * @param {number} [least] samples; a shorter sound stands between zeros
+ * @returns {Promise<{samples: Waveform, notes: string[]}>}
+ */
+export async function readSound(file, rate, least = 0) {
+  const found = await decoded(file, rate);
+  const { samples, notes } = amidZeros(found.samples, least, rate, file.name);
+  return { samples, notes: [...found.notes, ...notes] };
+}
+
+/**
  * @param {File} file
  * @param {number} rate
  * @returns {Promise<{samples: Waveform, notes: string[]}>}
  */
-export async function readSound(file, rate) {
+async function decoded(file, rate) {
   const { name } = file;
   if (name.startsWith("._")) {
     throw Error(

@@ -6,6 +6,7 @@ import sys
 
 import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 
 from tools import course
 
@@ -61,6 +62,7 @@ def failed(cells: list, change=lambda text: text, hidden: bool = True) -> set[st
     for cell in (cell for cell in cells if cell.cell_type == "code"):
         mark = cell.metadata.get("nbgrader", {})
         text = change(cell.source) if mark.get("solution") else cell.source
+        text = TransformerManager().transform_cell(text)
         try:
             exec(text if hidden else HIDDEN.sub("", text), names)
         except Exception:
@@ -90,6 +92,16 @@ def test_hidden_tests_know_more_than_visible_ones(week):
     for cell in tests:
         assert "assert" in HIDDEN.search(cell.source)[0]
         assert "assert" in HIDDEN.sub("", cell.source)
+
+
+@pytest.mark.parametrize("week", WEEKS)
+def test_an_assignment_installs_on_colab_what_the_chapters_do(week):
+    commit = re.compile(r'commit = "[0-9a-f]{40}"')
+    second = notebook(week).cells[1].source
+    assert "google.colab" in second
+    assert "relviz[book] @" in second
+    for path in course.chapters().values():
+        assert commit.search(second)[0] in "\n".join(c.source for c in nbformat.read(path, 4).cells)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,10 @@ import soundfile
 from relviz import audio
 
 RATE = 16000
+AMID_ZEROS = """
+const { samples, notes } = m.amidZeros(Float32Array.from(args[0]), args[1], args[2], "a.wav");
+return { samples: [...samples], notes };
+"""
 READ = """
 const bytes = Uint8Array.from(atob(args[0]), (c) => c.charCodeAt(0));
 try {
@@ -20,6 +24,18 @@ try {
   return { samples: [...samples], notes };
 } catch (error) { return { refused: error.message }; }
 """
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [0, 1, 2, 5, 6, 9])
+def test_what_is_shorter_than_a_window_stands_between_zeros(module, length):
+    sound = np.arange(1.0, length + 1)
+    found = module("sound.js", AMID_ZEROS, sound.tolist(), 6, 4)
+    missing = max(0, 6 - length)
+    expected = np.pad(sound, (missing // 2, missing - missing // 2))
+    np.testing.assert_array_equal(found["samples"], expected)
+    said = f"a.wav lasts {length / 4:.2f} s and networks hear windows of up to 1.5 s: it stands "
+    assert found["notes"] == ([f"{said}between zeros."] if missing else [])
 
 
 def noise(seconds=1.0, rate=RATE):
