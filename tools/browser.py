@@ -109,7 +109,8 @@ def serve(folder: Path) -> Iterator[str]:
     """Serve a folder on loopback while the block runs; yields its address, without a last slash."""
     handler = functools.partial(_Quiet, directory=folder)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # it looks so often, in seconds, whether it is to end: half a second otherwise, for every test
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:

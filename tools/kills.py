@@ -112,7 +112,7 @@ def served(folder: Path) -> Iterator[str]:
     """Serve a folder on this machine; yields its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Slow, directory=str(folder)))
     server.handle_error = lambda *_: None  # type: ignore[method-assign]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/"
     finally:

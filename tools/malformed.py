@@ -520,7 +520,7 @@ def server() -> ThreadingHTTPServer:
             pass
 
     made = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory="/"))
-    threading.Thread(target=made.serve_forever, daemon=True).start()
+    threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
     return made
 
 

@@ -25,6 +25,15 @@ return [...document.querySelectorAll('.jp-MarkdownCell .jp-RenderedMarkdown')].m
   return copy.textContent;
 });
 """
+# in the place of what was open, and without a kernel
+OPEN = """
+const [path, done] = arguments;
+const { commands, shell } = window.jupyterapp;
+for (const open of [...shell.widgets('main')]) open.dispose(); // unasked whether to save it
+const none = { shouldStart: false, canStart: false };
+const how = { path, factory: 'Notebook', kernelPreference: none };
+commands.execute('docmanager:open', how).then(() => done(''), (error) => done(String(error)));
+"""
 # the menu's command, with the errors that cells then show
 RUN = """
 const done = arguments[0];
@@ -53,24 +62,32 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"{address}lab/tree/notebooks"
 
 
-def opened(chrome: webdriver.Chrome, lab: str, page: str) -> nbformat.NotebookNode:
-    """Open a copy and wait until all its text is there, with its formulas set."""
+def shown(chrome: webdriver.Chrome, page: str) -> nbformat.NotebookNode:
+    """Wait until all the text of a copy is there, with its formulas set."""
     notebook = nbformat.read(rendered.OUT / f"{page}.ipynb", as_version=4)
     texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    browser.resize(chrome, 1280, 2000)
-    chrome.get(f"{lab}/{page}.ipynb?reset")
     within(chrome, lambda: len(chrome.execute_script(READ)) == len(texts))
     if any("$" in text for text in texts):
         within(chrome, lambda: not any("$" in text for text in chrome.execute_script(READ)))
     return notebook
 
 
+@pytest.fixture(scope="module")
+def opened(chrome: webdriver.Chrome, lab: str) -> webdriver.Chrome:
+    """The browser with JupyterLab in it."""
+    browser.resize(chrome, 1280, 2000)
+    chrome.get(f"{lab}/{RUNS}.ipynb?reset")
+    shown(chrome, RUNS)
+    return chrome
+
+
 @pytest.mark.parametrize("page", rendered.notebooks())
-def test_text_is_readable(page, lab, chrome):
-    notebook = opened(chrome, lab, page)
-    shown = chrome.execute_script(READ)
-    assert all(text.strip() for text in shown)
-    for text in shown:
+def test_text_is_readable(page, opened, chrome):
+    assert not chrome.execute_async_script(OPEN, f"notebooks/{page}.ipynb")
+    notebook = shown(chrome, page)
+    texts = chrome.execute_script(READ)
+    assert all(text.strip() for text in texts)
+    for text in texts:
         assert not RAW.search(text), text
     assert not chrome.execute_script(SEEN, "mjx-merror, [data-mjx-error]")
     whole = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
@@ -81,7 +98,9 @@ def test_text_is_readable(page, lab, chrome):
 
 
 def test_it_runs_and_its_explorers_are_alive(lab, chrome):
-    opened(chrome, lab, RUNS)
+    browser.resize(chrome, 1280, 2000)
+    chrome.get(f"{lab}/{RUNS}.ipynb?reset")
+    shown(chrome, RUNS)
     within(chrome, lambda: chrome.find_elements(By.CSS_SELECTOR, IDLE))
     chrome.set_script_timeout(400)
     outputs, failed = chrome.execute_async_script(RUN)
