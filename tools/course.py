@@ -33,6 +33,7 @@ from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from PIL import Image
 
+from tools import rendered
 from tools.executed import CACHE, glued
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -140,11 +141,16 @@ MARKDOWN.add_render_rule(
 )
 
 
+def numbered(match: re.Match[str]) -> str:
+    """Return an equation's name with the number that it has in the book."""
+    return f"{match[1] or 'equation '}({rendered.book().equations[match[2]]})"
+
+
 def plain(text: str) -> str:
     """Return a chapter's Markdown without what only the book itself can resolve."""
     text = re.sub(r"\s*\{cite:p\}`[^`]*`", "", text)
-    text = re.sub(r"\{cite:t\}`([a-z]+)(\d+)`", lambda m: f"{m[1].capitalize()} ({m[2]})", text)
-    text = re.sub(r"\s*\{eq\}`[^`]*`", "", text)
+    text = re.sub(r"\{cite:t\}`([^`]*)`", lambda m: rendered.cited(m[1]), text)
+    text = re.sub(r"(\bequation |\bEquation )?\{eq\}`([^`]*)`", numbered, text)
     text = re.sub(r"\{numref\}`fig-(\d\d)-[^`]*`", "the figure", text)
     text = re.sub(r"\{ref\}`sec-(\d\d)-[^`]*`", lambda m: f"chapter {int(m[1])}", text)
     text = re.sub(r"\[\]\(sec-(\d\d)-[^)]*\)", lambda m: f"chapter {int(m[1])}", text)
@@ -258,7 +264,7 @@ def handout(number: str, shown: list[str]) -> str:
     tasks = re.findall(r"^### \d+ ([^\n]*[★])\n+(.+?)\n\n:::", text, re.MULTILINE | re.DOTALL)
     asked = "".join(
         f"<li><p><b>{i} {html.escape(name)}</b> {MARKDOWN.renderInline(' '.join(what.split()))}"
-        '</p><div class="lines"></div></li>'
+        '</p><div class="lines">' + "<i></i>" * 30 + "</div></li>"
         for i, (name, what) in enumerate(tasks[:2], 1)
     )
     shown_limits = "".join(f"<li>{MARKDOWN.renderInline(limit)}</li>" for limit in limits)
@@ -370,7 +376,7 @@ def vote() -> tuple[str, str]:
             file = folder / f"{i}{letter}.wav"
             soundfile.write(file, np.clip(level, -1, 1), 16000, subtype="PCM_16")
         rounds.append(
-            f"<h2>Round {i}</h2><p>The recording says: “{text}”</p>"
+            f"<section data-round><h2>Round {i}</h2><p>The recording says: “{text}”</p>"
             + "".join(
                 f'<p><label for="s{i}{k}">{label}</label> <audio id="s{i}{k}" controls loop '
                 f'preload="none" src="../vote/{i}{k}.wav"></audio></p>'
@@ -380,7 +386,7 @@ def vote() -> tuple[str, str]:
             f'<label><input type="radio" name="v{i}"> <span>A</span></label>'
             f'<label><input type="radio" name="v{i}"> <span>B</span></label>'
             f'<label><input type="radio" name="v{i}"> <span>I cannot tell</span></label>'
-            "</fieldset>"
+            "</fieldset></section>"
         )
         key.append(f"<p>Round {i}: A is {names[0]}, B is {names[1]}.</p>")
     body = (
@@ -388,15 +394,17 @@ def vote() -> tuple[str, str]:
         "<p>Each round has a sentence of a speech synthesiser and two relevance signals of it, A "
         "and B. One network was trained to tell phones apart. The other has the same shape, and "
         "its weights are random numbers. All sounds are equally loud. Listen, vote, and keep "
-        f"your vote.</p>{''.join(rounds)}</main>"
+        f"your vote on paper.</p>{''.join(rounds)}</main>"
     )
+    scripts = '<script src="../vote.js"></script>\n'
     told = (
         "<main><h1>The vote: key</h1>" + "".join(key) + "<p>Trained: the library's phone network. "
         "Untrained: the same architecture, seed 0. Guided backpropagation, windows 97 samples "
         "apart, both scaled to one RMS. Open the key only after the controls of chapter 8.</p>"
         "</main>"
     )
-    return page("Which network knows speech?", body), page("The vote: key", told)
+    first = page("Which network knows speech?", body, scripts=scripts)
+    return first, page("The vote: key", told)
 
 
 # --- assignments ---------------------------------------------------------------------------------
@@ -406,6 +414,30 @@ def on_colab() -> nbformat.NotebookNode:
     """Return the cell of a chapter that installs the library where a notebook has to do so."""
     first = nbformat.read(next(iter(chapters().values())), as_version=4)
     return next(cell for cell in first.cells if "google.colab" in cell.source)
+
+
+RUN = """\
+**To run this page** you need Python 3.11 to 3.13. On Colab, run the next cell. On a machine of your
+own, three lines in a shell install the library with all it needs (minutes, and some GB) and open
+the page:
+
+```bash
+python3 -m venv relviz-course
+relviz-course/bin/pip install jupyterlab \\
+  "relviz[book] @ git+https://github.com/relviz/relviz@{commit}"
+relviz-course/bin/jupyter lab {week}.ipynb
+```
+
+Hand in the file under the name that it has."""
+
+
+def how_to_run(week: str) -> nbformat.NotebookNode:
+    """Return the cell that says where an assignment runs."""
+    commit = re.search(r'commit = "([0-9a-f]{40})"', on_colab().source)
+    assert commit is not None
+    cell = nbformat.v4.new_markdown_cell(RUN.format(week=week, commit=commit[1]))
+    cell["id"] = f"{week}-run"
+    return cell
 
 
 def assignment(path: Path) -> nbformat.NotebookNode:
@@ -435,7 +467,7 @@ def assignment(path: Path) -> nbformat.NotebookNode:
                 } | ({"points": int(words[2])} if tests else {})
             cells.append(cell)
         cells[-1]["id"] = f"{path.stem}-{len(cells):02d}"
-    cells.insert(1, on_colab())  # below the title
+    cells[1:1] = [how_to_run(path.stem), on_colab()]  # below the title
     about = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     return nbformat.v4.new_notebook(cells=cells, metadata=about)
 
@@ -516,9 +548,14 @@ def index(made: dict[str, list[tuple[str, str]]]) -> str:
 
 def main() -> None:
     """Build the kit."""
+    if any((OUT / "grading" / "submitted").glob("*")):
+        sys.exit(
+            f"{OUT / 'grading'} holds work of students, which building anew would delete: "
+            "move that folder elsewhere first."
+        )
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
-    for name in ("course.css", "quiz.js"):
+    for name in ("course.css", "quiz.js", "vote.js"):
         shutil.copy(SOURCES / name, OUT)
     for name in ("reveal.js", "mathjax"):
         shutil.copytree(BUILD / "assets" / "vendor" / name, OUT / "vendor" / name)

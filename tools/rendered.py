@@ -283,12 +283,23 @@ def _argument(text: str, start: int) -> tuple[str, int]:
     raise ValueError(f"A brace is not closed: {text[start : start + 40]!r}")
 
 
-def _linked(entry: Entry, form: str) -> str:
-    """Return a work by its authors and year, a link where it has an address."""
+def _named(entry: Entry, form: str) -> str:
+    """Return a work by its authors and year."""
     people = entry.persons.get("author") or entry.persons["editor"]
     last = ["".join(str(part) for part in p.rich_prelast_names + p.rich_last_names) for p in people]
     who = last[0] if len(last) == 1 else " and ".join(last) if len(last) == 2 else ""
-    text = form.format(who or f"{last[0]} et al.", entry.fields["year"])
+    return form.format(who or f"{last[0]} et al.", entry.fields["year"])
+
+
+def cited(keys: str) -> str:
+    """Return works, named by their keys with commas between, as a sentence has them."""
+    entries = [book().works.entries[key.strip()] for key in keys.split(",")]
+    return ", ".join(_named(entry, "{} ({})") for entry in entries)
+
+
+def _linked(entry: Entry, form: str) -> str:
+    """Return a work by its authors and year, a link where it has an address."""
+    text = _named(entry, form)
     if doi := entry.fields.get("doi"):
         return f"[{text}](<https://doi.org/{doi}>)"
     return f"[{text}](<{entry.fields['url']}>)" if "url" in entry.fields else text

@@ -10,6 +10,7 @@ for (const question of asked) {
     const said = /** @type {HTMLElement} */ (question.querySelector(".said"));
     said.className = `said ${right ? "right" : "wrong"}`;
     said.innerHTML = `${right ? "Right." : "Not so."} ${target.dataset.feedback}`;
+    /** @type {any} */ (window).MathJax?.typesetPromise?.([said]);
     if (!first.has(question)) first.set(question, right);
     const hits = [...first.values()].filter(Boolean).length;
     const score = /** @type {HTMLElement} */ (document.getElementById("score"));

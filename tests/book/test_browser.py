@@ -185,6 +185,27 @@ def test_search_finds_what_the_book_is_about(chrome, site):
     assert not browser.complaints(chrome)
 
 
+def test_the_search_quotes_a_module(chrome, http):
+    """Its anchor has a dot, which in a selector means something else."""
+    visit(chrome, f"{http}/search.html?q=relevance")
+    page = "<main role='main'>all<section id='module-relviz.spectral'>its own</section></main>"
+    said = "return Search.htmlToText(arguments[0], '#module-relviz.spectral')"
+    assert chrome.execute_script(said, page) == "its own"
+    assert not browser.complaints(chrome)
+
+
+def test_what_goes_on_beyond_a_phones_edge_fades_until_one_is_there(chrome, http):
+    visit(chrome, f"{http}/book/case-studies/08_american_english_vowels.html")
+    many = "return document.querySelectorAll('.relviz-more').length"
+    assert not chrome.execute_script(many)
+    browser.resize(chrome, 360)
+    WebDriverWait(chrome, 5).until(lambda c: c.execute_script(many) > 2)
+    chrome.execute_script(
+        "for (const wide of document.querySelectorAll('.relviz-more')) wide.scrollLeft = 9999"
+    )
+    WebDriverWait(chrome, 5).until(lambda c: not c.execute_script(many))
+
+
 # the first result for each of the words that are asked for
 FIRST = """
 const first = (words) => {

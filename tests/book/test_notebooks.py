@@ -130,10 +130,7 @@ def test_what_stands_open_is_short(notebook):
         assert len(cell.source.splitlines()) <= MOST_LINES, cell.source
 
 
-def test_figures_and_checks_are_folded(request, notebook):
-    """But for the front page, whose few lines a reader is to see with what they print."""
-    if request.node.callspec.params["notebook"] == ROOT / "book" / "index.ipynb":
-        return
+def test_figures_and_checks_are_folded(notebook):
     for cell in open_cells(notebook):
         assert not DRAWS.search(cell.source), f"tag it hide-input:\n{cell.source}"
     for cell in code_cells(notebook):

@@ -97,9 +97,11 @@ def test_hidden_tests_know_more_than_visible_ones(week):
 @pytest.mark.parametrize("week", WEEKS)
 def test_an_assignment_installs_on_colab_what_the_chapters_do(week):
     commit = re.compile(r'commit = "[0-9a-f]{40}"')
-    second = notebook(week).cells[1].source
+    _, how, second, *_ = (cell.source for cell in notebook(week).cells)
     assert "google.colab" in second
     assert "relviz[book] @" in second
+    assert commit.search(second)[0].split('"')[1] in how
+    assert f"{week}.ipynb" in how
     for path in course.chapters().values():
         assert commit.search(second)[0] in "\n".join(c.source for c in nbformat.read(path, 4).cells)
 

@@ -107,10 +107,40 @@ def test_a_quiz_answers_without_a_kernel(chrome, site, name):
     right, asked, score = chrome.execute_script(script, "[data-correct=true]")
     assert right == asked >= 5
     assert score.startswith(f"{asked} of {asked} right")
+    chrome.execute_async_script(SETTLED)
+    said = chrome.execute_script(
+        "return [...document.querySelectorAll('.said')].map((p) => p.textContent)"
+    )
+    assert not [text for text in said if "\\(" in text]
     assert not violations(chrome)
     wrong, _, score = chrome.execute_script(script, "[data-correct=false]")
     assert wrong == 0
     assert score.startswith(f"{asked} of {asked} right")  # first tries count
+
+
+def test_one_sound_of_the_vote_gives_way_to_the_next_at_the_same_moment(chrome):
+    """As files, in which a browser can always go to a moment."""
+    visit(chrome, f"{course.OUT.as_uri()}/quizzes/vote.html")
+    first, at, then, last = chrome.execute_async_script("""
+        const done = arguments[0];
+        const [x, a, b, other] = document.querySelectorAll('audio');
+        const playing = () => [...document.querySelectorAll('audio')].map((s) => !s.paused);
+        const wait = (time) => new Promise((next) => setTimeout(next, time));
+        (async () => {
+          await a.play();
+          await wait(700);
+          const first = a.currentTime;
+          await b.play();
+          await wait(200);
+          const told = [first, b.currentTime, playing()];
+          await other.play();
+          await wait(100);
+          return [...told, playing()];
+        })().then(done);
+    """)
+    assert 0.3 < first <= at < first + 1
+    assert then == [False, False, True, False, False, False]
+    assert last == [False, False, False, True, False, False]
 
 
 def test_the_vote_does_not_give_itself_away():

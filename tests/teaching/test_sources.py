@@ -167,3 +167,19 @@ def test_the_guide_says_how_to_use_the_data(tmp_path, monkeypatch, capsys):
 def test_numbers_are_set_in_their_form():
     made = course.set_numbers("{glue:text}`a:.0%` of {glue:text}`b`", {"a": 0.25, "b": 7}.get)
     assert made == "25% of 7"
+
+
+def test_references_are_told_in_words():
+    """Handouts stand alone, so what they refer to has a name there."""
+    text = "By {eq}`eq-01-conv`, and equation {eq}`eq-01-field`; {cite:t}`muckenhirn2019` say so."
+    said = "By equation (1), and equation (2); Muckenhirn et al. (2019) say so."
+    assert course.plain(text) == said
+
+
+def test_work_of_students_is_not_deleted(monkeypatch, tmp_path):
+    monkeypatch.setattr(course, "OUT", tmp_path)
+    work = tmp_path / "grading" / "submitted" / "ada"
+    work.mkdir(parents=True)
+    with pytest.raises(SystemExit, match="holds work of students, which building anew would del"):
+        course.main()
+    assert work.is_dir()

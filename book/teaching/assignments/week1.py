@@ -51,7 +51,7 @@ assert np.array_equal(blocks(x, 7, 4)[-1], x[92:99])
 # %% [markdown]
 # ## 2 The first layer (3 points)
 #
-# Equation (1) of chapter 1: every block times every filter, plus the filter's bias.
+# The convolution of chapter 1: every block times every filter, plus the filter's bias.
 # `filters` is `(n_f, width)`, `bias` is `(n_f,)`; return `(blocks, n_f)`. One matrix
 # product will do.
 
@@ -65,6 +65,7 @@ def first_layer(x, filters, bias, shift):
 
 # %% tests test-first-layer 3
 found = first_layer(np.arange(5.0), np.array([[1.0, -1.0]]), np.array([0.5]), 1)
+assert found.shape == (4, 1), f"give (blocks, n_f), here (4, 1), not {found.shape}"
 assert np.allclose(found, -0.5)
 ### BEGIN HIDDEN TESTS
 x, w, b = rng.normal(size=400), rng.normal(size=(8, 30)), rng.normal(size=8)
@@ -100,6 +101,7 @@ def fields(layers):
 # %% tests test-fields 4
 assert fields([(30, 10)]) == [30]
 assert fields([(30, 10), (3, 3)]) == [30, 50]
+assert fields([(30, 10), (3, 3), (7, 1)]) == [30, 50, 230]
 ### BEGIN HIDDEN TESTS
 for architecture in (networks.PHONE_CNN, networks.SPEAKER_CNN):
     layers, truth = [], []
@@ -136,6 +138,7 @@ def untrained_gain(n_f, variance):
 # %% tests test-dictionary 4
 assert np.allclose(dictionary(np.eye(4)), np.eye(4))
 assert dictionary(rng.normal(size=(80, 30))).shape == (30, 30)
+assert np.isscalar(untrained_gain(80, 0.5)), "give one number"
 ### BEGIN HIDDEN TESTS
 w, x = rng.normal(size=(80, 30)), rng.normal(size=30)
 slow = sum(np.dot(x, f) * np.fft.rfft(f, 64) for f in w)
