@@ -91,8 +91,9 @@ bench: $(INSTALLED) ## measure speed beside peers, within 5 minutes, for the boo
 javascript: $(INSTALLED) ## form, types and length of the scripts, and their tests without a browser
 	$(BIN)/python tools/javascript.py
 
-# The built pages have tests of their own, which need the book: see the target pages.
-PAGES := $(addprefix tests/book/test_,pages.py sounds.py browser.py explorers.py live.py knob.py front.py weight.py print.py)
+# The built pages have tests of their own, which need the book and its kit: see the target pages.
+KIT := tests/teaching/test_kit.py
+PAGES := $(addprefix tests/book/test_,pages.py sounds.py browser.py explorers.py live.py knob.py front.py weight.py print.py) $(KIT)
 WITHOUT_PAGES := $(addprefix --ignore=,$(PAGES))
 FAST := not slow and not realdata
 
@@ -148,10 +149,7 @@ audit: ## ask whether weaknesses are known of the locked versions (needs the int
 clean: ## remove what was built; .venv stays
 	rm -rf _build dist .pytest_cache .mypy_cache .ruff_cache
 
-# The teaching kit stands on the executed chapters; a page of the book links to it, so the tests of
-# the pages need it. Its own pages have tests that need it built.
-KIT := tests/teaching/test_kit.py
-WITHOUT_PAGES += --ignore=$(KIT)
+# The teaching kit stands on the executed chapters; a page of the book links to it.
 pages: course
 
 .PHONY: course
