@@ -418,13 +418,13 @@ def on_colab() -> nbformat.NotebookNode:
 
 RUN = """\
 **To run this page** you need Python 3.11 to 3.13. On Colab, run the next cell. On a machine of your
-own, three lines in a shell install the library with all it needs (minutes, and some GB) and open
+own, a few lines in a shell install the library with all it needs (minutes, and some GB) and open
 the page:
 
 ```bash
 python3 -m venv relviz-course
-relviz-course/bin/pip install jupyterlab \\
-  "relviz[book] @ git+https://github.com/relviz/relviz@{commit}"
+relviz-course/bin/pip install "relviz[book] @ git+https://github.com/relviz/relviz@{commit}"
+relviz-course/bin/pip install jupyterlab==4.6.6
 relviz-course/bin/jupyter lab {week}.ipynb
 ```
 

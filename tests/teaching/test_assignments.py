@@ -102,6 +102,8 @@ def test_an_assignment_installs_on_colab_what_the_chapters_do(week):
     assert "relviz[book] @" in second
     assert commit.search(second)[0].split('"')[1] in how
     assert f"{week}.ipynb" in how
+    lab = re.search(r"jupyterlab==\S+", how)[0]
+    assert f"{lab} \\" in (course.ROOT / "constraints.txt").read_text().splitlines()
     for path in course.chapters().values():
         assert commit.search(second)[0] in "\n".join(c.source for c in nbformat.read(path, 4).cells)
 
