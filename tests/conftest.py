@@ -13,7 +13,7 @@ GIVEN = os.environ.get("RELVIZ_DATA")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Show recordings to the tests that are marked for them; all others run as where none are.
+    """Show what RELVIZ_DATA names to the tests that are marked for recordings, and to no others.
 
     Before any fixture: one of a module would else be made with what its first test may see.
     """

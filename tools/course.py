@@ -142,15 +142,17 @@ MARKDOWN.add_render_rule(
 
 
 def numbered(match: re.Match[str]) -> str:
-    """Return an equation's name with the number that it has in the book."""
-    return f"{match[1] or 'equation '}({rendered.book().equations[match[2]]})"
+    """Return an equation's number in the book, with the word where the sentence lacks it."""
+    before, name = match[1] or "", match[2]
+    word = "equation " if before and "quation" not in before else ""
+    return f"{before}{word}({rendered.book().equations[name]})"
 
 
 def plain(text: str) -> str:
     """Return a chapter's Markdown without what only the book itself can resolve."""
     text = re.sub(r"\s*\{cite:p\}`[^`]*`", "", text)
     text = re.sub(r"\{cite:t\}`([^`]*)`", lambda m: rendered.cited(m[1]), text)
-    text = re.sub(r"(\bequation |\bEquation )?\{eq\}`([^`]*)`", numbered, text)
+    text = re.sub(r"(\b(?:[Ee]quation|[Bb]y|[Ii]n|here) )?\{eq\}`([^`]*)`", numbered, text)
     text = re.sub(r"\{numref\}`fig-(\d\d)-[^`]*`", "the figure", text)
     text = re.sub(r"\{ref\}`sec-(\d\d)-[^`]*`", lambda m: f"chapter {int(m[1])}", text)
     text = re.sub(r"\[\]\(sec-(\d\d)-[^)]*\)", lambda m: f"chapter {int(m[1])}", text)

@@ -171,8 +171,9 @@ def test_numbers_are_set_in_their_form():
 
 def test_references_are_told_in_words():
     """Handouts stand alone, so what they refer to has a name there."""
-    text = "By {eq}`eq-01-conv`, and equation {eq}`eq-01-field`; {cite:t}`muckenhirn2019` say so."
-    said = "By equation (1), and equation (2); Muckenhirn et al. (2019) say so."
+    text = "By {eq}`eq-01-conv`, equation {eq}`eq-01-field`; $P$ {eq}`eq-02-tone`; "
+    text += "{cite:t}`palaz2013`"
+    said = "By equation (1), equation (2); $P$ (6); Palaz et al. (2013)"
     assert course.plain(text) == said
 
 

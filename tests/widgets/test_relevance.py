@@ -1,5 +1,7 @@
 """The relevance explorer in a real browser, held against the library."""
 
+import base64
+
 import numpy as np
 import pytest
 import soundfile
@@ -352,6 +354,17 @@ def test_an_own_file_is_checked_before_it_is_sent(connected, tmp_path):
     says(page, "own.wav lasts 31 s: cut it to 30 s.")
     assert pictures(page) == before
     assert not page.execute_script("return asked.length")
+
+
+def test_a_short_file_is_asked_about_between_zeros(connected, tmp_path):
+    page, _ = connected
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, RATE // 10)
+    soundfile.write(tmp_path / "own.wav", noise, RATE, subtype="FLOAT")
+    control(page, "Your own file").send_keys(str(tmp_path / "own.wav"))
+    WebDriverWait(page, 10, 0.05).until(lambda _: page.execute_script("return asked.length"))
+    ((_, (packed,)),) = page.execute_script("return asked")
+    sent = np.frombuffer(base64.b64decode(packed), dtype="<f4")
+    np.testing.assert_allclose(sent, np.pad(noise, 1200), atol=1e-6)  # a window has 4000
 
 
 def test_the_kernel_says_how_much_work_it_has(connected, tmp_path):
