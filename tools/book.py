@@ -18,15 +18,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import executed
 import pooch
-import rendered
-import vendor
 import yaml
+
+from tools import executed, rendered, vendor
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 JUNK = {"__pycache__", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache"}
+COMPUTED = {"alignments", "training"}
+"""Folders of the user's cache that relviz fills from recordings, as chapters do."""
 
 
 def files(*tops: str) -> list[Path]:
@@ -41,10 +42,11 @@ def files(*tops: str) -> list[Path]:
 def data() -> list[str]:
     """Say which recordings there are: each file's name and size, where relviz looks for them."""
     listing = []
-    for folder in (os.environ.get("RELVIZ_DATA", ""), str(pooch.os_cache("relviz"))):
+    cache = str(pooch.os_cache("relviz"))
+    for folder in (os.environ.get("RELVIZ_DATA", ""), cache):
         listing.append(folder)
         for place, folders, names in os.walk(folder) if folder else ():
-            folders.sort()
+            folders[:] = sorted(set(folders) - (COMPUTED if place == cache else set()))
             listing += [f"{place}/{n} {os.path.getsize(f'{place}/{n}')}" for n in sorted(names)]
     return listing
 
@@ -80,7 +82,9 @@ def main() -> None:
     if holds(built_mark, built) and index.is_file():
         print(f"The book is up to date: {index}")
         return
-    import live  # with torch, for which neither what is up to date need wait nor those who execute
+    from tools import (
+        live,
+    )  # with torch, for which neither what is up to date need wait nor those who execute
 
     BUILD.mkdir(exist_ok=True)
     vendor.main()
