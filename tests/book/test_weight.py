@@ -12,6 +12,7 @@ from tests.book.toc import ROOT, pages
 from tools import browser
 
 HTML = ROOT / "_build" / "html"
+QUIET = 600  # ms without anything from the network, after which nothing more is expected
 FIRST = 2_400_000  # bytes of a first visit: page, styles, fonts, scripts and pictures
 
 
@@ -21,9 +22,15 @@ def http():
         yield address
 
 
-def loaded(chrome) -> dict[str, int]:
-    """Return the bytes that came for each address since the last call."""
+def told(chrome) -> list[dict]:
+    """Return what the browser has told of the network since the last call."""
     events = [json.loads(entry["message"])["message"] for entry in chrome.get_log("performance")]
+    return [event for event in events if event["method"].startswith("Network.")]
+
+
+def loaded(chrome, events: list[dict] | None = None) -> dict[str, int]:
+    """Return the bytes that came for each address, by these events or those since the last call."""
+    events = told(chrome) if events is None else events
     names, sizes = {}, {}
     for event in events:
         about = event["params"]
@@ -44,8 +51,16 @@ def visit(chrome, address: str) -> dict[str, int]:
     chrome.execute_cdp_cmd("Network.clearBrowserCache", {})
     chrome.get_log("performance")
     chrome.get(address)
-    chrome.execute_async_script("setTimeout(arguments[0], 1500)")
-    return loaded(chrome)
+    events = told(chrome)
+    while more := still(chrome):
+        events += more
+    return loaded(chrome, events)
+
+
+def still(chrome) -> list[dict]:
+    """Wait a little; return what the browser has told of the network meanwhile."""
+    chrome.execute_async_script(f"setTimeout(arguments[0], {QUIET})")
+    return told(chrome)
 
 
 @pytest.mark.parametrize("name", pages())
