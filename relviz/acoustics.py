@@ -8,6 +8,7 @@ What is not there is NaN, never 0: F0 of an unvoiced frame, a formant that no ro
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from typing import Any, NamedTuple
 
@@ -359,15 +360,15 @@ def lpc(frame: ArrayLike, order: int = 16) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    frame : array_like, (samples,)
-        Already windowed.
+    frame : array_like, (..., samples)
+        Already windowed; one or many.
     order : int
         Of the predictor.
 
     Returns
     -------
-    ndarray, (order + 1,)
-        A(z), a[0] = 1. NaN throughout if the frame is silent or predicts itself exactly, so that
+    ndarray, (..., order + 1)
+        A(z), a[0] = 1. NaN throughout if a frame is silent or predicts itself exactly, so that
         the equations have no solution.
 
     References
@@ -385,13 +386,13 @@ def lpc(frame: ArrayLike, order: int = 16) -> NDArray[np.float64]:
     array([ 1. , -0.5])
     """
     r = autocorrelation(frame, order)
-    if not (np.isfinite(r).all() and r[0] > 0):
-        return np.full(order + 1, np.nan)
-    try:
-        predictor = scipy.linalg.solve_toeplitz(r[:-1], r[1:])
-    except np.linalg.LinAlgError:
-        return np.full(order + 1, np.nan)
-    return np.concatenate([[1.0], -predictor])
+    found = np.full(r.shape, np.nan)
+    for each, a in zip(r.reshape(-1, order + 1), found.reshape(-1, order + 1), strict=True):
+        with contextlib.suppress(np.linalg.LinAlgError):
+            if np.isfinite(each).all() and each[0] > 0:
+                a[1:] = -scipy.linalg.solve_toeplitz(each[:-1], each[1:])
+                a[0] = 1.0
+    return found
 
 
 def lp_envelope(
@@ -513,12 +514,12 @@ def frame_formants(
     max_bandwidth: float = 500.0,
     lowest: float = 90.0,
 ) -> NDArray[np.float64]:
-    """Return the formants of one windowed frame: frequencies of the poles of linear prediction.
+    """Return the formants of windowed frames: frequencies of the poles of linear prediction.
 
     Parameters
     ----------
-    frame : array_like, (samples,)
-        Already windowed.
+    frame : array_like, (..., samples)
+        Already windowed; one or many, which together are faster.
     sample_rate : float
         In Hz.
     order : int
@@ -532,7 +533,7 @@ def frame_formants(
 
     Returns
     -------
-    ndarray, (count,)
+    ndarray, (..., count)
         In Hz, ascending, NaN-padded; all NaN where linear prediction fails.
 
     Raises
@@ -551,19 +552,21 @@ def frame_formants(
     >>> frame_formants(frame, 16000, order=2, count=1).round()
     array([700.])
     """
-    formants = np.full(count, np.nan)
     samples, sample_rate, order = _for_lp(frame, sample_rate, order)
     a = lpc(samples, order)
-    if np.isnan(a).any():
-        return formants
-    poles = np.roots(a)
-    poles = poles[poles.imag > 0]
+    known = ~np.isnan(a).any(axis=-1)
+    companions = np.zeros((known.sum(), order, order))  # whose eigenvalues are the poles
+    companions[:, 0] = -a[known][:, 1:]
+    companions[:, np.arange(1, order), np.arange(order - 1)] = 1.0
+    poles = np.linalg.eigvals(companions)
     frequencies = np.angle(poles) * sample_rate / (2 * np.pi)
-    bandwidths = -np.log(np.abs(poles)) * sample_rate / np.pi
-    keep = (bandwidths < max_bandwidth) & (frequencies > lowest)
+    with np.errstate(divide="ignore"):  # a pole at 0 is as wide as can be
+        bandwidths = -np.log(np.abs(poles)) * sample_rate / np.pi
+    keep = (poles.imag > 0) & (bandwidths < max_bandwidth) & (frequencies > lowest)
     keep &= frequencies < sample_rate / 2 - lowest
-    found = np.sort(frequencies[keep])[:count]
-    formants[: len(found)] = found
+    found = np.sort(np.where(keep, frequencies, np.nan), axis=-1)[:, :count]  # NaN at the end
+    formants = np.full((*known.shape, count), np.nan)
+    formants[known, : found.shape[-1]] = found
     return formants
 
 
@@ -634,11 +637,8 @@ def formants(
     if pre_emphasis:
         # what the coefficient lifts depends on the rate; its logarithm is in proportion to it
         signal = pre_emphasise(signal, pre_emphasis ** (LP_RATE / sample_rate))
-    rows = np.array(
-        [
-            frame_formants(frame, sample_rate, **settings)
-            for frame in _frames(signal, sample_rate, centres, length, window)
-        ]
+    rows = frame_formants(
+        _frames(signal, sample_rate, centres, length, window), sample_rate, **settings
     )
     some = ~np.isnan(rows).all(axis=0)
     result = np.full(rows.shape[1], np.nan)
@@ -1205,7 +1205,10 @@ def _near(
 def _resampled(samples: NDArray[np.float64], sample_rate: float) -> NDArray[np.float64]:
     import soxr
 
-    return np.asarray(soxr.resample(samples, sample_rate, LP_RATE, quality="HQ"))
+    def one(row: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(soxr.resample(row, sample_rate, LP_RATE, quality="HQ"))
+
+    return np.apply_along_axis(one, -1, samples)
 
 
 def _frames(

@@ -104,6 +104,31 @@ def test_lpc_of_silence_is_nan():
     assert np.isnan(acoustics.formants(np.zeros(8000), RATE, 0.25)).all()
 
 
+def test_frames_together_are_frames_one_by_one():
+    """To the last bit, those that cannot be solved among them."""
+    noise = np.random.default_rng(0).standard_normal((6, 700))
+    frames = scipy.signal.lfilter([1.0], [1.0, -1.6, 0.9], noise)[:, 300:] * np.hamming(400)
+    frames[2], frames[4, 5] = 0, np.nan
+    for rate in (8000, RATE, 44100):
+        for order in (4, 16):
+            together = acoustics.frame_formants(frames.reshape(2, 3, 400), rate, order=order)
+            alone = [acoustics.frame_formants(frame, rate, order=order) for frame in frames]
+            np.testing.assert_array_equal(together, np.reshape(alone, (2, 3, 4)))
+    np.testing.assert_array_equal(acoustics.lpc(frames), [acoustics.lpc(f) for f in frames])
+    assert np.isnan(acoustics.lpc(frames)).all(axis=1).tolist() == [0, 0, 1, 0, 1, 0]
+    assert acoustics.frame_formants(frames[:0], RATE).shape == (0, 4)
+
+
+def test_poles_are_the_roots_of_the_polynomial():
+    frame = vowel()[2000:2400] * np.hamming(400)
+    roots = np.roots(acoustics.lpc(frame, 12))
+    expected = np.sort(np.angle(roots[roots.imag > 0])) * RATE / 2 / np.pi
+    found = acoustics.frame_formants(frame, RATE, order=12, count=9, max_bandwidth=1e9)
+    expected = expected[(expected > 90) & (expected < RATE / 2 - 90)]
+    np.testing.assert_allclose(found[: len(expected)], expected, rtol=1e-9)
+    assert len(expected) > 3 and np.isnan(found[len(expected) :]).all()
+
+
 def test_formants_of_an_all_pole_filter():
     """The impulse response of 1 / A(z) has exactly A's poles."""
     formants, bandwidths = [500, 1500, 2500, 3500], [60, 90, 120, 150]

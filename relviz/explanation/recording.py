@@ -374,15 +374,19 @@ def _f0(signal: NDArray, rate: int, times: NDArray) -> NDArray[np.float64]:
     return np.where(np.abs(at[nearest] - times) <= STEP, f0[nearest], np.nan)
 
 
+_TOGETHER = 1000  # frames whose formants are looked for at a time; more gain nothing but memory
+
+
 def _formants(signal: NDArray, rate: int, times: NDArray) -> NDArray[np.float64]:
     """Formants of 25 ms around each time; none where there is nothing to analyse."""
     length = round(0.025 * rate)
-    windows = audio.frame(
-        np.asarray(signal, dtype=np.float64),
-        length,
-        np.round(times * rate).astype(int) - length // 2,
-    ) * np.hamming(length)
-    return np.stack([acoustics.frame_formants(each, rate, count=3) for each in windows])
+    wave, taper = np.asarray(signal, dtype=np.float64), np.hamming(length)
+    starts = np.round(times * rate).astype(int) - length // 2
+    found = np.empty((len(times), 3))
+    for i in range(0, len(times), _TOGETHER):
+        windows = audio.frame(wave, length, starts[i : i + _TOGETHER]) * taper
+        found[i : i + _TOGETHER] = acoustics.frame_formants(windows, rate, count=3)
+    return found
 
 
 def agreement_of(frames: pd.DataFrame, signals: Iterable[str]) -> pd.DataFrame:
