@@ -74,12 +74,23 @@ PYTEST := OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(BIN)/python -m pytest -n $(JO
 quick: lint ## lint, types and the fast tests, in about a minute: while you write
 	env -u RELVIZ_DATA $(PYTEST) $(WITHOUT_PAGES) -m '$(FAST)'
 
+# Sphinx and the kit keep one core busy; the tests of the library run beside them, and what they print
+# comes after. Nothing is installed while both run.
+BESIDE := _build/beside.log
+
 .PHONY: test
-test: lint ## lint, types, tests, notebooks, the book and its pages
-	$(MAKE) --no-print-directory javascript
-	$(MAKE) --no-print-directory pytest
-	$(MAKE) --no-print-directory nbval
-	$(MAKE) --no-print-directory pages
+test: $(INSTALLED) ## lint, types, tests, notebooks, the book and its pages
+	$(MAKE) --no-print-directory -j2 lint javascript
+	$(BIN)/python tools/book.py --execute
+	nice $(MAKE) --no-print-directory nbval course >$(BESIDE) 2>&1 & \
+	built=$$!; \
+	trap 'kill $$built $${shown:-} 2>/dev/null || true' EXIT; \
+	$(MAKE) --no-print-directory pytest; \
+	tail -n +1 -f $(BESIDE) & \
+	shown=$$!; \
+	wait $$built; \
+	sleep 1
+	$(LOOK)
 
 # What a shell allows to one thread would hold for the commands that are measured, too.
 .PHONY: bench
@@ -100,8 +111,7 @@ FAST := not slow and not realdata
 # Only tests marked for recordings see those that RELVIZ_DATA names; see tests/conftest.py.
 .PHONY: pytest
 pytest: $(INSTALLED) ## the tests of the library, its examples, and the notebooks as files
-	$(PYTEST) --durations=20 $(WITHOUT_PAGES)
-	$(PYTEST) --doctest-modules relviz
+	$(PYTEST) --durations=20 --doctest-modules tests relviz $(WITHOUT_PAGES)
 
 # Chapters are executed once, for the book, and nbval compares what they gave there.
 # It takes a notebook without outputs for a pass; tests/book/test_notebooks.py forbids that.
@@ -114,9 +124,13 @@ ifneq ($(NOTEBOOKS),)
 	$(BIN)/python -m pytest -p tools.executed --nbval-lax -o filterwarnings=default $(NOTEBOOKS)
 endif
 
+# Browsers wait more than they compute, so one more runs at a time.
+LOOK = OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(BIN)/python -m pytest -n $$(($(JOBS) + 1)) \
+  --dist worksteal --durations=20 $(PAGES)
+
 .PHONY: pages
 pages: book ## build the book and test its pages
-	$(PYTEST) --durations=20 $(PAGES)
+	$(LOOK)
 
 .PHONY: notebooks
 notebooks: $(INSTALLED) ## execute the committed notebooks in place, keeping text outputs only

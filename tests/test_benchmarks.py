@@ -22,18 +22,11 @@ def keys(found: pd.DataFrame) -> list[tuple]:
     return [*here[timing.KEYS].fillna("").itertuples(index=False, name=None)]
 
 
-@pytest.fixture(scope="module")
-def small() -> pd.DataFrame:
-    return timing.table(bench.measure(PARTS, small=True))
-
-
 @pytest.mark.slow
-def test_a_small_run_has_the_rows_that_the_page_is_made_of(small):
-    assert keys(small) == keys(pd.read_csv(MEASURED))
-
-
-@pytest.mark.slow
-def test_what_is_measured_is_finite_and_what_is_not_says_so(small):
+def test_a_small_run_is_whole_finite_and_equal():
+    """One test, or each worker would measure."""
+    small = timing.table(bench.measure(PARTS, small=True))
+    assert keys(small) == keys(pd.read_csv(MEASURED))  # what the page is made of
     for row in small.itertuples():
         numbers = [row.value, row.value_low, row.value_high, row.ratio, row.ratio_low]
         if row.note.startswith(timing.UNMEASURED):
@@ -44,17 +37,9 @@ def test_what_is_measured_is_finite_and_what_is_not_says_so(small):
         assert np.isfinite(row.value) or np.isfinite(row.ratio) or row.note, row
         if np.isfinite(row.ratio):
             assert 0 <= row.ratio_low <= row.ratio <= row.ratio_high
-
-
-@pytest.mark.slow
-def test_what_is_compared_is_equal(small):
     rows = small[small["what"].str.startswith("difference") & (small["device"] == "cpu")]
     assert len(rows) == 8  # two batches, a signal and posteriors, of two networks
     assert (rows["value"] <= 1e-5).all(), rows
-
-
-@pytest.mark.slow
-def test_shares_of_the_profile_add_up(small):
     shares = small[small["part"] == "profile"].groupby("network")["ratio"].sum()
     assert np.allclose(shares, 1, atol=1e-6)
 

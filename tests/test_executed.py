@@ -93,4 +93,4 @@ def test_nbval_refuses_code_that_was_not_executed(folder, said):
 
 @pytest.mark.parametrize("name", executed.LONGEST)
 def test_what_runs_first_is_there(name):
-    assert list((ROOT / "book").rglob(f"{name}.ipynb"))
+    assert list((ROOT / "book").rglob(f"{name}_*.ipynb"))

@@ -1,5 +1,8 @@
 """Execute every chapter and build the book's HTML into _build/html.
 
+    python tools/book.py
+    python tools/book.py --execute       the chapters only; the pages can follow later
+
 Jupyter Book decides alone what to do again, and decides too little: its cache of executed
 notebooks does not see a change in relviz/ nor in which recordings are there, and a page that was
 not read again repeats none of its warnings, so a second `-W` build would pass where the first
@@ -60,7 +63,7 @@ def fingerprint(paths: list[Path], *more: str) -> str:
     return digest.hexdigest()
 
 
-def main() -> None:
+def main(*options: str) -> None:
     """Build, or say that nothing changed."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     tables = [path for path in files("book") if path.suffix == ".csv"]
@@ -95,6 +98,8 @@ def main() -> None:
         executed_mark.write_text(computed)
     notebooks = [path for path in files("book") if path.suffix == ".ipynb"]
     executed.execute_all(notebooks, config["execute"]["timeout"])
+    if "--execute" in options:
+        return
     # a page that left the table of contents must not stay behind
     shutil.rmtree(BUILD / "html", ignore_errors=True)
     # not the script beside python: its first line fails where the path is long or holds spaces
@@ -110,4 +115,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
