@@ -60,6 +60,10 @@ $(INSTALLED): pyproject.toml constraints.txt constraints-torch.txt constraints-t
 book: $(INSTALLED) ## execute every chapter and build the book into _build/html
 	$(BIN)/python tools/book.py
 
+.PHONY: executed
+executed: $(INSTALLED) ## execute every chapter, for the pages to be built later
+	$(BIN)/python tools/book.py --execute
+
 .PHONY: lint
 lint: $(INSTALLED) ## form and types of the Python code
 	$(BIN)/ruff check .
@@ -80,8 +84,8 @@ BESIDE := _build/beside.log
 
 .PHONY: test
 test: $(INSTALLED) ## lint, types, tests, notebooks, the book and its pages
-	$(MAKE) --no-print-directory -j2 lint javascript
-	$(BIN)/python tools/book.py --execute
+	$(MAKE) --no-print-directory javascript
+	$(MAKE) --no-print-directory -j2 lint executed
 	nice $(MAKE) --no-print-directory nbval course >$(BESIDE) 2>&1 & \
 	built=$$!; \
 	trap 'kill $$built $${shown:-} 2>/dev/null || true' EXIT; \

@@ -195,23 +195,22 @@ def test_no_page_with_explorers_is_forgotten():
     assert found == set(EXPLORERS)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_pictures_for_the_docs(chrome, theme):
+DRESS = (
+    "const page = document.documentElement; page.dataset.theme = page.dataset.mode = arguments[0]"
+)
+
+
+def test_pictures_for_the_docs(chrome):
     """Pictures, and a test: the explorers follow the theme."""
     folder = ROOT / "_build" / "screenshots" / "explorers"
     folder.mkdir(parents=True, exist_ok=True)
-    seen = set()
+    seen: set[str] = set()
     with browser.serve(HTML) as address:
         for page, names in EXPLORERS.items():
             if set(names) <= seen:
                 continue
             open_(chrome, f"{address}/{page}.html", names)
             browser.resize(chrome, 1000, 2400)
-            chrome.execute_script(
-                "document.documentElement.dataset.theme = document.documentElement.dataset.mode ="
-                " arguments[0]",
-                theme,
-            )
             for number, name in enumerate(names):
                 if name in seen:
                     continue
@@ -222,12 +221,14 @@ def test_pictures_for_the_docs(chrome, theme):
                 )
                 if name == "Knob explorer":
                     turn(chrome, root)
-                colour = root.value_of_css_property("background-color")
-                tones = [int(v) for v in re.findall(r"\d+", colour)[:3]]
-                assert (sum(tones) < 200) == (theme == "dark"), colour
-                file = folder / f"{name.split()[0].lower()}-{theme}.png"
-                assert root.screenshot(str(file))
-                assert file.stat().st_size > 10_000
+                for theme in ("light", "dark"):
+                    chrome.execute_script(DRESS, theme)
+                    colour = root.value_of_css_property("background-color")
+                    tones = [int(v) for v in re.findall(r"\d+", colour)[:3]]
+                    assert (sum(tones) < 200) == (theme == "dark"), colour
+                    file = folder / f"{name.split()[0].lower()}-{theme}.png"
+                    assert root.screenshot(str(file))
+                    assert file.stat().st_size > 10_000
                 seen.add(name)
 
 
