@@ -2,7 +2,8 @@
 
 Autograd keeps what every operation has seen, and gathers and scatters at poolings. Here
 
-- positions are contiguous in their channels, so that a convolution is one product after another;
+- positions are contiguous in their channels, so that a convolution is one product after another,
+  the first too, whose channels are the samples of a stride;
 - a pooling and the rectifier behind it are maxima over three views, and their way back is a few
   products with masks of floats: neither gathers nor scatters;
 - what is kept for the way back is memory that the next windows use again, few enough at a time to
@@ -28,14 +29,18 @@ from torch import Tensor, nn
 from relviz._targets import Choice
 from relviz.networks import ChannelsLast, RawWaveformCNN
 
-__all__ = ["Weights", "call", "parts", "relevance", "scores", "weights"]
+__all__ = ["Weights", "call", "finite", "parts", "relevance", "scores", "weights"]
 
 AT_ONCE = 16
 """Windows whose memory a processor's cache holds; on a GPU more are better."""
 
 
 class Conv(NamedTuple):
-    """A convolution behind the first: forward kernels, bias, and the kernels of the way back."""
+    """A convolution: forward kernels, bias, and the kernels of the way back.
+
+    The first reads each stride of samples as the channels of one position, zeros filling up its
+    last, and so steps by one as the others do.
+    """
 
     kernels: Tensor
     bias: Tensor
@@ -43,25 +48,15 @@ class Conv(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """What a `RawWaveformCNN` computes with.
-
-    first: (n_f, kW). backwards: the same, padded to whole strides. hidden and out: (weight, bias).
-    """
+    """What a `RawWaveformCNN` computes with. hidden and out: (weight, bias)."""
 
     window: int
+    kernel_size: int
     stride: int
     pool: int
-    first: Tensor
-    bias: Tensor
-    backwards: Tensor
     convs: tuple[Conv, ...]
     hidden: tuple[Tensor, Tensor]
     out: tuple[Tensor, Tensor]
-
-    @property
-    def positions(self) -> int:
-        """Of a window, behind the first pooling."""
-        return ((self.window - self.first.shape[1]) // self.stride + 1) // self.pool
 
 
 def weights(net: object) -> Weights | None:
@@ -94,17 +89,18 @@ def weights(net: object) -> Weights | None:
         return None
     if torch.is_autocast_enabled(parts[0].device.type):
         return None
-    first, stride = parts[0][:, 0], int(convs[0].stride[0])
+    first, stride = parts[0], int(convs[0].stride[0])
+    size = first.shape[-1]
+    taps = F.pad(first, (0, -size % stride)).unflatten(-1, (-1, stride))[:, 0].transpose(1, 2)
+    kernels = (taps, *parts[2:-4:2])
     return Weights(
         net.window,
-        stride,
         size,
-        first,
-        parts[1],
-        F.pad(first, (0, -first.shape[1] % stride)),
+        stride,
+        int(pools[0].kernel_size),
         tuple(
             Conv(_last(w), b, _last(w.flip(-1).transpose(0, 1)))
-            for w, b in zip(parts[2:-4:2], parts[3:-4:2], strict=True)
+            for w, b in zip(kernels, parts[1:-4:2], strict=True)
         ),
         (parts[-4], parts[-3]),
         (parts[-2], parts[-1]),
@@ -175,7 +171,7 @@ def _fits(net: object, x: Any) -> Weights | None:
     known = weights(net) if type(x) is Tensor and x.ndim else None
     if known is None or x.shape[-1] != known.window or not x.numel():
         return None
-    same = (x.dtype, x.device) == (known.first.dtype, known.first.device)
+    same = (x.dtype, x.device) == (known.out[0].dtype, known.out[0].device)
     return known if same else None
 
 
@@ -189,15 +185,21 @@ def parts(total: int, size: int) -> Iterator[slice]:
     return (slice(i, min(i + size, total)) for i in range(0, total, size))
 
 
+def finite(found: Tensor) -> bool:
+    """Whether no number is NaN or infinite: their sum says so sooner than a look at each."""
+    return bool(torch.isfinite(found.sum()) or torch.isfinite(found).all())
+
+
 class _Room:
     """Memory for as many windows as are computed at a time, used again and again."""
 
     def __init__(self, known: Weights, rows: Tensor, backwards: bool = True) -> None:
         self.windows = max(1, min(len(rows), AT_ONCE if rows.device.type == "cpu" else 512))
-        positions, channels = known.positions, len(known.first)
-        self.lowest = (positions, channels)
-        self.pooled = [rows.new_empty(self.windows, positions, channels)]
-        self.rectified = [torch.empty_like(self.pooled[0])]
+        steps = (known.window - known.kernel_size) // known.stride + 1
+        positions = steps + known.convs[0].kernels.shape[-1] - 1
+        self.samples = positions * known.stride  # that the first convolution reads
+        self.pooled: list[Tensor] = []
+        self.rectified: list[Tensor] = []
         self.spread: list[Tensor] = []
         for conv in known.convs:
             channels, margin = len(conv.kernels), conv.kernels.shape[-1] - 1
@@ -207,11 +209,6 @@ class _Room:
             self.rectified.append(torch.empty_like(self.pooled[-1]))
             if backwards:  # zeros stay at both ends, and where pooling left a rest
                 self.spread.append(rows.new_zeros(self.windows, length + 2 * margin, channels))
-        if backwards:
-            first, size = self.lowest[0], known.pool
-            self.frames = rows.new_empty(self.windows, first, size, self.lowest[1])
-            steps = -(-known.window // known.stride) + known.backwards.shape[1] // known.stride
-            self.samples = rows.new_empty(self.windows, steps, known.stride)
 
 
 class _Kept(NamedTuple):
@@ -235,13 +232,10 @@ def _convolved(x: Tensor, kernels: Tensor, bias: Tensor | None = None) -> Tensor
 
 def _forward(known: Weights, rows: Tensor, room: _Room) -> _Kept:
     some = slice(len(rows))
-    x = F.linear(rows.unfold(-1, known.first.shape[1], known.stride), known.first, known.bias)
+    x = F.pad(rows, (0, room.samples - known.window)).unflatten(-1, (-1, known.stride))
     pooled = []
-    for conv, most, rectified in zip(
-        (None, *known.convs), room.pooled, room.rectified, strict=True
-    ):
-        if conv is not None:
-            x = _convolved(x, conv.kernels, conv.bias)
+    for conv, most, rectified in zip(known.convs, room.pooled, room.rectified, strict=True):
+        x = _convolved(x, conv.kernels, conv.bias)
         places = _places(x, most.shape[1], known.pool)
         pooled.append(places)
         highest = most[some].copy_(places[0])
@@ -263,11 +257,9 @@ def _backward(known: Weights, kept: _Kept, classes: Tensor, rule: str, room: _Ro
     for i in reversed(range(len(known.convs))):
         spread, kernels = room.spread[i][some], known.convs[i].back
         inner = _places(spread[:, kernels.shape[-1] - 1 :], g.shape[1], known.pool)
-        _down(g, i + 1, kept, room, inner, rule)
+        _down(g, i, kept, room, inner, rule)
         g = _convolved(spread, kernels)
-    frames = room.frames[some]
-    _down(g, 0, kept, room, frames.unbind(2), rule)
-    return _overlapped(known, frames.flatten(1, 2), room.samples[some])
+    return F.pad(g.flatten(1), (0, known.window - room.samples))
 
 
 def _down(
@@ -289,14 +281,3 @@ def _rectify(g: Tensor, x: Tensor, rule: str) -> None:
         g.clamp_(min=0)
     if rule != "deconvnet":
         g.mul_(x.sign_())
-
-
-def _overlapped(known: Weights, frames: Tensor, out: Tensor) -> Tensor:
-    """The way back through the first convolution: (windows, positions, channels) to samples."""
-    length = frames.shape[1]
-    columns = (frames.flatten(0, 1) @ known.backwards).view(len(frames), length, -1, known.stride)
-    out[:, :length] = columns[:, :, 0]
-    out[:, length:] = 0
-    for i in range(1, columns.shape[2]):
-        out[:, i : i + length] += columns[:, :, i]
-    return out.flatten(1)[:, : known.window]

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from relviz import _engine
 from relviz._errors import ParameterError
 from relviz.backprop import Rule, Smooth, Target, backpropagate, score, winning
 
@@ -186,7 +187,7 @@ def _checked(found: Any, x: Tensor, name: str) -> Tensor:
             f"{name} returned relevance of shape {shape} for x of shape {tuple(x.shape)}: it must "
             "keep the shape."
         )
-    if not torch.isfinite(found).all():
+    if not _engine.finite(found):
         raise ParameterError(f"{name} returned NaN or infinite relevance: look at its divisions.")
     return found.detach()
 

@@ -98,7 +98,7 @@ def backpropagate(
     choice = _targets.choice(target, net, inputs[0].shape[:-1])
     if choice is not None and layer is None and len(inputs) == 1:
         quick = _engine.relevance(net, inputs[0], choice, rule)
-        if quick is not None and torch.isfinite(quick).all():
+        if quick is not None and _engine.finite(quick):
             return (quick,)
     asked = (net, inputs, target, rule, smooth, layer)
     with torch.inference_mode(False), torch.enable_grad():

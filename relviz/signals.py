@@ -63,6 +63,9 @@ _FEW = 8
 _SURE = 0.5
 """Seconds that a trial lasts from which the time of all windows is told."""
 
+_IN_CACHE = 65_536
+"""Samples of windows whose float64 stay in a processor's cache."""
+
 Scale = Literal["rms", "none"]
 """What becomes of the relevance of each window."""
 
@@ -357,13 +360,24 @@ def _averaged(
             done = origin
         missing = int(starts[some][-1]) + length - origin - len(total)
         total = torch.cat([total.to(rows.device), total.new_zeros(missing, device=rows.device)])
-        rows = rows.double()
-        if scale == "rms":
-            rms = rows.square().mean(-1, keepdim=True).sqrt()
-            rows = rows / torch.where(rms > 0, rms, 1.0)
-        _overlap_add(total, rows, starts[some] - origin)
+        places = starts[some] - origin
+        for few in _engine.parts(len(rows), _together(rows)):
+            _overlap_add(total, _scaled(rows[few], scale), places[few])
     rest = torch.cat([total, total.new_zeros(max(0, samples - origin - len(total)))])
     yield done, _mean(rest[: samples - origin], origin, starts, length)[done - origin :]
+
+
+def _scaled(rows: Tensor, scale: Scale) -> Tensor:
+    rows = rows.double()
+    if scale == "none":
+        return rows
+    rms = rows.square().mean(-1, keepdim=True).sqrt()
+    return rows / torch.where(rms > 0, rms, 1.0)
+
+
+def _together(rows: Tensor) -> int:
+    """How many rows at a time stay in a processor's cache in float64; on a GPU, all."""
+    return max(1, _IN_CACHE // rows.shape[-1] if rows.device.type == "cpu" else len(rows))
 
 
 def _overlap_add(total: Tensor, rows: Tensor, places: NDArray[np.int64]) -> None:
@@ -740,6 +754,16 @@ def standardise(windows: Tensor) -> Tensor:
     tensor([[-1.,  1.],
             [ 0.,  0.]])
     """
+    if windows.requires_grad or not windows.numel():
+        return _standardised(windows)
+    rows = windows.reshape(-1, windows.shape[-1])
+    found = torch.empty_like(rows, memory_format=torch.contiguous_format)
+    for few in _engine.parts(len(rows), _together(rows)):
+        found[few] = _standardised(rows[few])
+    return found.view(windows.shape)
+
+
+def _standardised(windows: Tensor) -> Tensor:
     centred = windows - windows.mean(dim=-1, keepdim=True, dtype=torch.float64)
     deviation = centred.square().mean(dim=-1, keepdim=True).sqrt()
     scaled = centred / torch.where(deviation > 0, deviation, 1.0)
