@@ -1205,6 +1205,9 @@ def _near(
 def _resampled(samples: NDArray[np.float64], sample_rate: float) -> NDArray[np.float64]:
     import soxr
 
+    if not samples.size:
+        return samples
+
     def one(row: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(soxr.resample(row, sample_rate, LP_RATE, quality="HQ"))
 

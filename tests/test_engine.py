@@ -21,6 +21,9 @@ OTHERS = {
     "kernel of no whole strides": Architecture(
         convs=(Conv(6, 11, 4), Conv(5, 3, 1)), hidden=7, window=401
     ),
+    "kernel shorter than its stride": Architecture(
+        convs=(Conv(6, 3, 4), Conv(5, 3, 1)), hidden=7, window=403
+    ),
     "pooling of 2": Architecture(
         convs=(Conv(6, 10, 5), Conv(5, 4, 1), Conv(4, 2, 1)), hidden=7, window=400, pool=2
     ),
@@ -262,3 +265,18 @@ def test_blocks_refuse_what_the_signal_refuses(monkeypatch):
         signals.relevance_blocks(net, wave)
     with pytest.raises(AudioError, match="int64 samples"):
         signals.relevance_blocks(net, np.arange(5000))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "are"),
+    [
+        ([1.0, -2.0], True),
+        ([3e38, 3e38], True),  # whose sum is none
+        ([1.0, np.nan], False),
+        ([np.inf, 0.0], False),
+        ([np.inf, -np.inf], False),
+        ([], True),
+    ],
+)
+def test_finite_is_what_each_number_is(numbers, are):
+    assert _engine.finite(torch.tensor(numbers, dtype=torch.float32)) == are

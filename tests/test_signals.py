@@ -317,3 +317,20 @@ def test_no_bar_where_tqdms_own_variable_says_so(monkeypatch, capsys):
     monkeypatch.setenv("TQDM_DISABLE", "1")
     relviz.relevance_signal(net, wave, 497, progress=True)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("shape", [(64, 8000), (3, 5, 4000), (7,), (33_000, 3), (0, 8), (2, 0)])
+def test_windows_standardised_together_are_those_standardised_alone(shape):
+    """However many fit a processor's cache; against numpy in float64."""
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)) + 100
+    found = signals.standardise(x)
+    assert found.shape == x.shape and found.dtype == x.dtype
+    if x.numel():
+        rows = x.double().numpy()
+        right = (rows - rows.mean(-1, keepdims=True)) / rows.std(-1, keepdims=True)
+        np.testing.assert_allclose(found, right, rtol=1e-6, atol=1e-6)
+        leaf = x.clone().requires_grad_()
+        again = signals.standardise(leaf)
+        assert again.requires_grad and torch.equal(again, found)
+    if x.ndim == 2 and x.numel():
+        assert torch.equal(signals.standardise(x[:, ::2]), signals.standardise(x[:, ::2].clone()))

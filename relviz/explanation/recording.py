@@ -374,7 +374,8 @@ def _f0(signal: NDArray, rate: int, times: NDArray) -> NDArray[np.float64]:
     return np.where(np.abs(at[nearest] - times) <= STEP, f0[nearest], np.nan)
 
 
-_TOGETHER = 1000  # frames whose formants are looked for at a time; more gain nothing but memory
+_TOGETHER = 1000
+"""Frames whose formants are looked for at a time: those of an hour would be gigabytes."""
 
 
 def _formants(signal: NDArray, rate: int, times: NDArray) -> NDArray[np.float64]:
