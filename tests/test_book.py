@@ -13,7 +13,6 @@ def places(tmp_path, monkeypatch):
     recordings = tmp_path / "recordings"
     recordings.mkdir()
     monkeypatch.setenv("RELVIZ_DATA", str(recordings))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path / "cache" / name)
     return recordings, tmp_path / "cache" / "relviz"
 
