@@ -72,7 +72,8 @@ lint: $(INSTALLED) ## form and types of the Python code
 
 # Each worker stays on one core: no threads of torch's, and no processes where a test asks for one a
 # core. The first to be done takes over from the others.
-PYTEST := OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+ALONE := OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(BIN)/python -m pytest --dist worksteal
+PYTEST := $(ALONE) -n $(JOBS)
 
 .PHONY: quick
 quick: lint ## lint, types and the fast tests, in about a minute: while you write
@@ -129,8 +130,7 @@ ifneq ($(NOTEBOOKS),)
 endif
 
 # Browsers wait more than they compute, so one more runs at a time.
-LOOK = OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(BIN)/python -m pytest -n $$(($(JOBS) + 1)) \
-  --dist worksteal --durations=20 $(PAGES)
+LOOK = $(ALONE) -n $$(($(JOBS) + 1)) --durations=20 $(PAGES)
 
 .PHONY: pages
 pages: book ## build the book and test its pages

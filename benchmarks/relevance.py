@@ -63,26 +63,18 @@ def autograd(net: nn.Module, x: Tensor) -> Tensor:
 
 
 def large(device: str) -> Callable[[], None]:
-    """Return a call of the fastest product that there is, of 2 * 1024 ** 3 operations each.
+    """Return a call of the faster of two large products, of 2 * 1024 ** 3 operations each.
 
-    Square matrices, or a convolution of 256 channels: not every library of matrix products uses
+    Square matrices, and a convolution of 256 channels: not every library of matrix products uses
     all that every processor has, and convolutions come from another.
     """
     square = torch.randn(1024, 1024, device=device)
     wide = torch.randn(1, 256, 1, 2048 + 7, device=device)
     kernels = torch.randn(256, 256, 1, 8, device=device)
     wide, kernels = (x.contiguous(memory_format=torch.channels_last) for x in (wide, kernels))
-    ways = (lambda: square @ square, lambda: torch.conv2d(wide, kernels))
-
-    def seconds(way: Callable[[], Any]) -> float:
-        way()
-        begun = time.perf_counter()
-        way()
-        if device != "cpu":
-            torch.cuda.synchronize()
-        return time.perf_counter() - begun
-
-    way = min(ways, key=lambda way: min(seconds(way) for _ in range(3)))
+    ways = {"squares": lambda: square @ square, "convolution": lambda: torch.conv2d(wide, kernels)}
+    times = rounds(ways, 1, most=3, device=device)
+    way = ways[min(times, key=lambda name: min(times[name]))]
 
     def multiply() -> None:
         for _ in range(PRODUCTS):

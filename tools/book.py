@@ -85,9 +85,8 @@ def main(*options: str) -> None:
     if holds(built_mark, built) and index.is_file():
         print(f"The book is up to date: {index}")
         return
-    from tools import (
-        live,
-    )  # with torch, for which neither what is up to date need wait nor those who execute
+    # with torch, for which neither what is up to date need wait nor those who execute
+    from tools import live
 
     BUILD.mkdir(exist_ok=True)
     vendor.main()
