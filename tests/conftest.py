@@ -3,12 +3,17 @@
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from selenium import webdriver
 
 from tools import browser
 
 GIVEN = os.environ.get("RELVIZ_DATA")
+
+# how long an example takes is for benchmarks/ to say, not for a test
+hypothesis.settings.register_profile("no clock", deadline=None)
+hypothesis.settings.load_profile("no clock")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -55,7 +55,6 @@ def test_median_f0_looks_only_into_its_span():
     assert np.isnan(acoustics.median_f0(both, RATE, (2.0, 3.0)))
 
 
-@settings(deadline=None)
 @given(size=st.integers(1, 40), seed=st.integers(0, 2**31), data=st.data())
 def test_autocorrelation_is_its_sum(size, seed, data):
     lags = data.draw(st.integers(0, size + 3))
@@ -68,7 +67,7 @@ def test_autocorrelation_is_its_sum(size, seed, data):
     assert acoustics.autocorrelation(x).shape == (2, size)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(order=st.integers(1, 20), seed=st.integers(0, 2**31))
 def test_lpc_solves_the_normal_equations(order, seed):
     frame = np.random.default_rng(seed).standard_normal(200)
@@ -287,7 +286,7 @@ def test_a_moved_formant_is_that_of_another_vocal_tract():
 
 
 @given(st.integers(1, 3000), st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_changes_of_nothing_change_nothing(size, seed):
     wave = np.random.default_rng(seed).normal(size=size)
     for same in (

@@ -342,7 +342,7 @@ def test_windows_without_a_slope_are_never_counted_as_zeros():
     np.testing.assert_allclose(inside, same, atol=1e-4 * np.abs(same).max())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.sampled_from(["window", "utterance", "none"]))
 def test_signals_follow_what_the_network_says_of_its_normalisation(seed, normalise):
     asked = networks.build(networks.Architecture((networks.Conv(3, 9, 4),), 5, 60), 3, seed=0)

@@ -85,7 +85,6 @@ def test_refuses_bad_arrays():
     assert "my wave is silent" in refusal(lambda: audio.check(np.zeros(3), "my wave"))
 
 
-@settings(deadline=None)
 @given(
     size=st.integers(1, 30),
     length=st.integers(1, 12),

@@ -105,7 +105,7 @@ def architectures(draw, dimensions=None):
     return layers, x
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     case=architectures(),
     rectifier=st.sampled_from(sorted(RECTIFIERS)),

@@ -155,7 +155,7 @@ def test_silence_is_silence_whatever_lies_around_it(offset):
     batch_size=st.integers(1, 40),
     how=st.sampled_from(["window", "utterance", "none"]),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_hop_length_and_batch_agree(hop, samples, batch_size, how):
     net = networks.build(OTHERS["kernel of no whole strides"], 4, seed=0)
     wave = np.random.default_rng(samples).standard_normal(samples + 1)

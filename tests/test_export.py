@@ -193,7 +193,7 @@ def test_the_way_forward_alone_gives_the_same(shipped):
 
 
 @given(architectures(), st.integers(2, 5), st.integers(0, 2**31), st.integers(1, 4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_architecture(architecture, classes, seed, count):
     net = networks.build(architecture, classes, seed)
     x = torch.randn(count, net.window, generator=torch.Generator().manual_seed(seed))

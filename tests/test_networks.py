@@ -42,7 +42,7 @@ def test_conv_then_pool_then_relu(architecture):
     assert not net.training
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     channels=st.integers(1, 4),
     filters=st.integers(1, 5),
@@ -95,7 +95,7 @@ def test_phone_geometry_by_hand():
     assert layers[0].milliseconds == pytest.approx(1.875)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     convs=st.lists(
         st.builds(Conv, st.just(2), st.integers(1, 6), st.integers(1, 4)), min_size=1, max_size=3

@@ -148,7 +148,7 @@ INPUTS = st.integers(0, 2**31).map(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(x=INPUTS, spelling=st.sampled_from(sorted(EXACT)), other=st.sampled_from(sorted(EXACT)))
 def test_a_relu_is_one_however_it_is_spelt(x, spelling, other):
     a, b, c = WEIGHTS
@@ -256,7 +256,7 @@ def test_zeros_that_broadcast_and_promote_leave_the_network_as_it_is():
     assert net(x).dtype == torch.float64
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(x=INPUTS, spelling=st.sampled_from(sorted(EXACT)))
 def test_deconvnet_and_gradient_of_every_spelling(x, spelling):
     a, b, c = WEIGHTS

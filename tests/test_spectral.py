@@ -28,7 +28,7 @@ def gradient(x):
     return torch.autograd.grad(score(leaf), leaf)[0].numpy()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(n=st.integers(1, 65), seed=SEEDS)
 def test_dft_exact_equals_autograd_through_irfft(n, seed):
     x = torch.tensor(np.random.default_rng(seed).standard_normal(n))
@@ -37,7 +37,7 @@ def test_dft_exact_equals_autograd_through_irfft(n, seed):
     close(spectral.dft_relevance(gradient(x), "exact"), expected.numpy())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(n=st.integers(1, 40), seed=SEEDS)
 def test_dft_paper_is_equation_4_by_brute_force(n, seed):
     f = np.random.default_rng(seed).standard_normal((2, n))
@@ -47,7 +47,7 @@ def test_dft_paper_is_equation_4_by_brute_force(n, seed):
     close(spectral.dft_relevance(f), np.fft.ifft(f)[:, : n // 2 + 1])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(n=st.integers(1, 40), seed=SEEDS)
 def test_forms_differ_by_conjugate_and_one_sided_factor(n, seed):
     f = np.random.default_rng(seed).standard_normal(n)
@@ -88,7 +88,7 @@ def stft_cases(draw):
     return window, n_fft, hop, rng.standard_normal(samples)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(case=stft_cases())
 def test_stft_exact_equals_autograd_through_istft(case):
     window, n_fft, hop, samples = case
@@ -107,7 +107,7 @@ def test_stft_exact_equals_autograd_through_istft(case):
     close(spectral.stft_relevance(f, window, hop, n_fft=n_fft, form="exact"), expected.numpy())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(case=stft_cases())
 def test_stft_paper_is_the_inverse_dft_of_every_frame(case):
     window, n_fft, hop, f = case

@@ -76,7 +76,7 @@ def formants(wave: NDArray, time: float) -> tuple[float, float]:
 # ------------------------------------------------------------------------------------- vowels
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     f0=st.floats(80, 300),
     f1=st.floats(300, 900),
@@ -89,7 +89,7 @@ def test_f0_is_what_was_asked(f0: float, f1: float, gap: float, duration: float)
     assert measured == pytest.approx(f0, rel=0.01)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(f0=st.floats(80, 140), f1=st.floats(350, 850), gap=st.floats(400, 1500))
 def test_formants_are_near_what_was_asked(f0: float, f1: float, gap: float) -> None:
     # a tracker sees harmonics, every f0: F1 can be told no better than to a part of that
@@ -104,7 +104,7 @@ def test_formants_are_near_what_was_asked(f0: float, f1: float, gap: float) -> N
     duration=st.floats(0.1, 1),
     sample_rate=st.sampled_from([8000, 16000, 22050, 44100]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_vowel_shape(duration: float, sample_rate: int) -> None:
     wave = vowel(120, (500, 1500), duration=duration, sample_rate=sample_rate)
     assert wave.dtype == np.float32
@@ -201,7 +201,7 @@ def test_a_talker_keeps_a_voice() -> None:
     assert np.corrcoef(pairs.T)[0, 1] > 0.7
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     names=st.lists(st.sampled_from(VOWELS), min_size=1, max_size=4, unique=True),
     men=st.integers(0, 5),

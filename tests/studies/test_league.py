@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 from torch import nn
@@ -145,7 +145,6 @@ def test_masks_keep_what_is_relevant(hears_noise):
 numbers = st.lists(st.integers(0, 5), min_size=2, max_size=6)
 
 
-@settings(deadline=None)  # scipy loads at the first
 @given(numbers, numbers)
 def test_the_share_is_that_of_mann_and_whitney(users, others):
     rows = [(f"cues-F1-{i}", float(v)) for i, v in enumerate(users)]

@@ -16,7 +16,7 @@ def tone(hertz, samples):
     return torch.from_numpy(np.sin(2 * np.pi * hertz / RATE * np.arange(samples))).float()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(2, 80), st.floats(0.5, 1.5), st.integers(0, 2**31))
 def test_played_is_linear_interpolation_around_the_middle(window, speed, seed):
     longest = int(np.ceil(window * 1.5))

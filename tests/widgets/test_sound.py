@@ -178,4 +178,6 @@ def test_an_mp3_without_a_length_is_read_whole(page, tmp_path):
     wav, mp3 = written(tmp_path / "a.wav", tones(4)), tmp_path / "a.mp3"
     command = ["ffmpeg", "-v", "error", "-i", wav, "-q:a", "4", "-write_xing", "0", mp3]
     subprocess.run(command, check=True)
-    assert len(page(mp3)["samples"]) == pytest.approx(4 * RATE, abs=0.1 * RATE)
+    # without the header nothing says how much of it is the encoder's delay and filling
+    frame, delay = 576, 1105
+    assert 4 * RATE <= len(page(mp3)["samples"]) <= 4 * RATE + delay + 2 * frame
