@@ -55,10 +55,8 @@ return [...document.querySelectorAll('a, input')].filter((a) =>
   a.checkVisibility({visibilityProperty: true}) && a.getBoundingClientRect().right > 0 &&
   a.getBoundingClientRect().left < innerWidth).length;
 """
-# Of words that look alike, as in program text, one is enough: axe-core takes long for each, and
-# pages have thousands. The others become text of what holds them, and are looked at as such. A
-# single character stands for no longer words, as axe-core does not judge its colours.
-ALIKE = """
+# How words look: all that decides which colours axe-core finds for them.
+LOOKS = """
 const backdrops = new Map([[null, '']]);
 const backdrop = (element) => {
   if (!backdrops.has(element)) {
@@ -69,26 +67,58 @@ const backdrop = (element) => {
 };
 const look = (word) => {
   const above = word.parentElement, block = word.closest('div'), style = getComputedStyle(word);
+  const size = parseFloat(style.fontSize);  // large letters may be fainter, bold ones sooner
   return [word.tagName, word.className, word.style.cssText, above.tagName, above.className,
-    block?.className, word.textContent.trim().length > 1, style.color, style.font,
-    backdrop(word)].join('|');
+    block?.className, word.textContent.trim().length > 1, style.color, size >= 24, size >= 18.6,
+    style.fontWeight, style.fontStyle, style.textDecorationLine, style.opacity,
+    getComputedStyle(above).color, backdrop(word)].join('|');
 };
+"""
+# Of words that look alike, as in program text, one is enough: axe-core takes long for each, and
+# pages have thousands. The others become text of what holds them, and are looked at as such. A
+# single character stands for no longer words, as axe-core does not judge its colours.
+ALIKE = f"""{LOOKS}
 const bare = ':not([id], [role], [tabindex], [aria-hidden], .relviz *, :has(*))';
-const words = document.querySelectorAll(`span${bare}, em${bare}, strong${bare}`);
+const words = document.querySelectorAll(`span${{bare}}, em${{bare}}, strong${{bare}}`);
 const looks = new Set();
 // all looks before any change, or each would make the browser style the page anew
-for (const [word, its] of [...words].map((word) => [word, look(word)])) {
+for (const [word, its] of [...words].map((word) => [word, look(word)])) {{
   if (looks.has(its)) word.replaceWith(word.textContent);
   looks.add(its);
-}
+}}
 """
-LOOK = """
-const [theme, rules, done] = arguments;
+# Colours are judged for each look that a page did not have before, at another width or in another
+# theme: by the first, the middle and the last that has it, as of what is half hidden axe-core says
+# nothing. All other rules are for the whole page; in the dark nothing else changes.
+JUDGE = f"""{LOOKS}
+const [theme, done] = arguments;
 document.documentElement.dataset.theme = theme;
-const options = {resultTypes: ['violations'], ...(rules && {runOnly: rules})};
-const told = (v) => v.nodes.map((n) => `${v.id} (${v.impact}): ${n.target} ${n.html.slice(0, 99)}`);
-requestAnimationFrame(() => axe.run(options).then(
-  (found) => done(found.violations.flatMap(told)), (error) => done([String(error)])));
+const colours = ['color-contrast', 'link-in-text-block'];
+const judge = (what, options) => axe.run(what, {{resultTypes: ['violations'], ...options}});
+const fresh = () => {{
+  const found = new Map(), seen = window.judgedLooks ??= new Set();
+  for (const element of document.body.querySelectorAll('*')) {{
+    const words = [...element.childNodes].some((n) => n.nodeType === n.TEXT_NODE && n.data.trim());
+    if (!(words || element.matches('input, select, textarea'))) continue;
+    if (!element.checkVisibility({{visibilityProperty: true}})) continue;
+    const its = look(element);
+    if (seen.has(its)) continue;
+    if (!found.has(its)) found.set(its, []);
+    found.get(its).push(element);
+  }}
+  found.forEach((_, its) => seen.add(its));
+  const some = [...found.values()].flatMap((all) => [all[0], all[all.length >> 1], all.at(-1)]);
+  return [...new Set(some)];
+}};
+const rules = Object.fromEntries(colours.map((rule) => [rule, {{enabled: false}}]));
+const line = (v, n) => `${{v.id}} (${{v.impact}}): ${{n.target}} ${{n.html.slice(0, 99)}}`;
+const all = async () => {{
+  const found = theme === 'dark' ? [] : (await judge(document, {{rules}})).violations;
+  const words = fresh();
+  const more = words.length && (await judge({{include: words}}, {{runOnly: colours}})).violations;
+  return [...found, ...(more || [])].flatMap((v) => v.nodes.map((n) => line(v, n)));
+}};
+requestAnimationFrame(() => all().then(done, (error) => done([String(error)])));
 """
 
 
@@ -148,13 +178,12 @@ def sideways(chrome: webdriver.Chrome) -> int:
 def violations(chrome: webdriver.Chrome, theme: str = "light") -> list[str]:
     """Return what axe-core finds on the page, of any impact.
 
-    In the dark, of colours only; nothing else changes. Words that look alike become one before.
+    In the dark, of colours only. Words that look alike become one before.
     """
     if not chrome.execute_script("return 'axe' in window"):
         chrome.execute_script(AXE.read_text("utf-8"))
         chrome.execute_script(ALIKE)
-    rules = ["color-contrast", "link-in-text-block"] if theme == "dark" else None
-    found: list[str] = chrome.execute_async_script(LOOK, theme, rules)
+    found: list[str] = chrome.execute_async_script(JUDGE, theme)
     return found
 
 
@@ -305,6 +334,29 @@ def test_a_word_is_not_like_another_before_another_ground(chrome, tmp_path: Path
     visit(chrome, f"{tmp_path.as_uri()}/page.html")
     assert [line for line in violations(chrome) if "color-contrast" in line and "name" in line]
     assert len(chrome.find_elements("css selector", "pre span")) == 2
+
+
+def test_a_colour_that_only_a_phone_or_the_dark_has_is_seen(chrome, tmp_path: Path):
+    fine = "body { background: #fff; color: #333 } .fold { display: none }"
+    narrow = "@media (max-width: 400px) { .words { color: #eee } .fold { display: block } }"
+    dark = "[data-theme=dark] .dark { color: #eee }"
+    (tmp_path / "page.html").write_text(
+        f"<!doctype html><title>colours</title><style>{fine} {narrow} {dark}</style>"
+        "<main><h1>colours</h1><p class='words'>narrow</p><p class='dark'>at night</p>"
+        "<p class='fold' style='color: #ddd'>folded</p></main>"
+    )
+    visit(chrome, f"{tmp_path.as_uri()}/page.html")
+    found = {}
+    for width in WIDTHS:
+        browser.resize(chrome, width)
+        for theme in ("light", "dark"):
+            found[width, theme] = re.findall(r">([\w ]+)<", " ".join(violations(chrome, theme)))
+    assert found == {
+        (1280, "light"): [],
+        (1280, "dark"): ["at night"],
+        (360, "light"): ["narrow", "folded"],
+        (360, "dark"): [],  # each is told once
+    }
 
 
 def test_what_is_wrong_would_be_seen(chrome, tmp_path: Path):
