@@ -20,6 +20,7 @@ What is no network of Table 1, layer by layer and without hooks, goes through au
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -31,8 +32,11 @@ from relviz.networks import ChannelsLast, RawWaveformCNN
 
 __all__ = ["Weights", "call", "finite", "parts", "relevance", "scores", "weights"]
 
-AT_ONCE = 16
-"""Windows whose memory a processor's cache holds; on a GPU more are better."""
+AT_ONCE = 128_000
+"""Samples of the windows whose memory a processor's cache holds."""
+
+_ON_GPU = 512
+"""Windows at a time where more are better."""
 
 
 class Conv(NamedTuple):
@@ -190,11 +194,23 @@ def finite(found: Tensor) -> bool:
     return bool(torch.isfinite(found.sum()) or torch.isfinite(found).all())
 
 
+@cache
+def _keep_memory() -> None:
+    """Have Linux's C library keep what is given back to it, for the next windows.
+
+    Each layer's output would else go back to the system, and come anew page by page. The library
+    keeps twice as much as the largest block that it ever got back, of those up to 32 MB.
+    """
+    torch.empty(7_500_000)  # 30 MB, which nobody touches: they cost nothing
+
+
 class _Room:
     """Memory for as many windows as are computed at a time, used again and again."""
 
     def __init__(self, known: Weights, rows: Tensor, backwards: bool = True) -> None:
-        self.windows = max(1, min(len(rows), AT_ONCE if rows.device.type == "cpu" else 512))
+        _keep_memory()
+        few = max(1, AT_ONCE // known.window) if rows.device.type == "cpu" else _ON_GPU
+        self.windows = max(1, min(len(rows), few))
         steps = (known.window - known.kernel_size) // known.stride + 1
         positions = steps + known.convs[0].kernels.shape[-1] - 1
         self.samples = positions * known.stride  # that the first convolution reads
@@ -208,7 +224,9 @@ class _Room:
             self.pooled.append(rows.new_empty(self.windows, positions, channels))
             self.rectified.append(torch.empty_like(self.pooled[-1]))
             if backwards:  # zeros stay at both ends, and where pooling left a rest
-                self.spread.append(rows.new_zeros(self.windows, length + 2 * margin, channels))
+                self.spread.append(rows.new_empty(self.windows, length + 2 * margin, channels))
+                self.spread[-1][:, :margin] = 0
+                self.spread[-1][:, margin + positions * known.pool :] = 0
 
 
 class _Kept(NamedTuple):
@@ -224,6 +242,11 @@ def _places(found: Tensor, positions: int, pool: int) -> tuple[Tensor, ...]:
     return found[:, : positions * pool].unflatten(1, (positions, pool)).unbind(2)
 
 
+def _fitted(rows: Tensor, size: int) -> Tensor:
+    """Rows of a size, cut or with zeros at their ends; as they are where it is theirs."""
+    return rows if rows.shape[-1] == size else F.pad(rows, (0, size - rows.shape[-1]))
+
+
 def _convolved(x: Tensor, kernels: Tensor, bias: Tensor | None = None) -> Tensor:
     """Convolve (windows, positions, channels)."""
     found = F.conv2d(x.unsqueeze(1).permute(0, 3, 1, 2), kernels, bias)
@@ -232,14 +255,14 @@ def _convolved(x: Tensor, kernels: Tensor, bias: Tensor | None = None) -> Tensor
 
 def _forward(known: Weights, rows: Tensor, room: _Room) -> _Kept:
     some = slice(len(rows))
-    x = F.pad(rows, (0, room.samples - known.window)).unflatten(-1, (-1, known.stride))
+    x = _fitted(rows, room.samples).unflatten(-1, (-1, known.stride))
     pooled = []
     for conv, most, rectified in zip(known.convs, room.pooled, room.rectified, strict=True):
         x = _convolved(x, conv.kernels, conv.bias)
         places = _places(x, most.shape[1], known.pool)
         pooled.append(places)
-        highest = most[some].copy_(places[0])
-        for place in places[1:]:
+        highest = torch.maximum(places[0], places[:2][-1], out=most[some])
+        for place in places[2:]:
             torch.maximum(highest, place, out=highest)
         x = torch.clamp(highest, min=0, out=rectified[some])
     weight, bias = known.hidden
@@ -259,7 +282,7 @@ def _backward(known: Weights, kept: _Kept, classes: Tensor, rule: str, room: _Ro
         inner = _places(spread[:, kernels.shape[-1] - 1 :], g.shape[1], known.pool)
         _down(g, i, kept, room, inner, rule)
         g = _convolved(spread, kernels)
-    return F.pad(g.flatten(1), (0, known.window - room.samples))
+    return _fitted(g.flatten(1), known.window)
 
 
 def _down(
@@ -269,15 +292,18 @@ def _down(
     some = slice(len(g))
     x, most = room.rectified[i][some], room.pooled[i][some]
     _rectify(g, x, rule)
-    for place, out in zip(kept.places[i][:-1], inner[:-1], strict=True):
+    *before, left = inner
+    for place, out in zip(kept.places[i][:-1], before, strict=True):
         torch.eq(place, most, out=x)  # as floats, whose products are faster than choices
-        g.sub_(torch.mul(g, x, out=out))
-    inner[-1].copy_(g)
+        torch.mul(g, x, out=out)
+        g = torch.sub(g, out, out=left)
+    if not before:
+        left.copy_(g)
 
 
 def _rectify(g: Tensor, x: Tensor, rule: str) -> None:
-    """Let through, in place, what a rule does at a rectifier that has said x; x is used up."""
+    """Let through, in place, what a rule does at a rectifier that has said x."""
     if rule != "gradient":
         g.clamp_(min=0)
     if rule != "deconvnet":
-        g.mul_(x.sign_())
+        torch.ops.aten.threshold_backward.grad_input(g, x, 0, grad_input=g)

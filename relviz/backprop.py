@@ -256,7 +256,7 @@ def _inputs(x: Any) -> tuple[Tensor, ...]:
         if not isinstance(each, Tensor) or not each.is_floating_point():
             kind = each.dtype if isinstance(each, Tensor) else type(each).__name__
             raise ParameterError(f"x is {kind}: give a floating point torch tensor.")
-        if not torch.isfinite(each).all():
+        if not _engine.finite(each):
             raise ParameterError("x holds NaN or infinite values: repair the input first.")
     return inputs
 

@@ -13,6 +13,7 @@ import io
 import json
 import logging
 import math
+import multiprocessing
 import os
 import sys
 import sysconfig
@@ -159,7 +160,8 @@ def explain_folder(
         Address of a Dask scheduler, such as "tcp://10.0.0.1:8786"; default, a cluster of this
         machine's cores.
     jobs : int
-        Workers of that: -1 for one a core. Each has one thread.
+        Workers of that: -1 for one a core. Each has one thread. Where they are started by a script,
+        the call must stand under ``if __name__ == "__main__":``, as each reads the script first.
     memory : float, optional
         GB that each of these may take, at least `LEAST_MEMORY`; default, what this machine has for
         each core. One that takes more is ended, and its recording listed as failed after some
@@ -201,6 +203,11 @@ def explain_folder(
     >>> done.explained, done.failed
     (1, 0)
     """
+    if scheduler is None and getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise ParameterError(
+            "this script starts workers, and each of them runs it again: put the call of "
+            'explain_folder under if __name__ == "__main__":, or use jobs=1.'
+        )
     about = net if isinstance(net, Asked) else asked(net)
     source, target = Path(folder).resolve(), files.folder(out).resolve()
     if memory is not None and not LEAST_MEMORY <= memory < math.inf:
@@ -444,8 +451,9 @@ def _on_cluster(
             if scheduler is None:
                 reason = getattr(error, "strerror", None) or str(error)
                 raise WriteError(
-                    f"no workers can be started here ({reason.lower()}): see to "
-                    f"{tempfile.gettempdir()}, where they write, or use jobs 1."
+                    f"no workers can be started here ({reason.lower().rstrip('.')}): see to "
+                    f"{tempfile.gettempdir()}, where they write, and to what they said above, or "
+                    "use jobs 1."
                 ) from error
             raise ParameterError(
                 f"no Dask scheduler answers at {scheduler}: start one there (dask scheduler), or "

@@ -426,6 +426,21 @@ def test_workers_that_cannot_start(folder, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_script_that_its_own_workers_would_run_again(folder, tmp_path):
+    words = f"from relviz.explanation import explain_folder\nexplain_folder({str(folder)!r}, 'out')"
+    (tmp_path / "script.py").write_text(words)
+    done = subprocess.run(
+        [sys.executable, "script.py"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert 'put the call of explain_folder under if __name__ == "__main__":, or' in done.stderr
+    *_, last = done.stderr.splitlines()
+    assert re.search(
+        r"no workers can be started .* and to what they said above, or use jobs 1\.$", last
+    )
+
+
+@pytest.mark.slow
 def test_a_scheduler_without_workers_is_waited_for(folder, right, tmp_path):
     from dask.distributed import LocalCluster
 
