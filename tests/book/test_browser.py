@@ -242,6 +242,13 @@ def test_search_finds_what_the_book_is_about(chrome, site):
     assert not browser.complaints(chrome)
 
 
+def test_a_word_that_was_searched_for_can_be_read_where_it_is_marked(chrome, http):
+    visit(chrome, f"{http}/{PAGES[1]}.html?highlight=relevance")
+    chrome.execute_script(OPEN)
+    assert len(chrome.find_elements("css selector", "a .highlighted")) > 1
+    assert not violations(chrome) + violations(chrome, "dark")
+
+
 def test_the_search_quotes_a_module(chrome, http):
     """Its anchor has a dot, which in a selector means something else."""
     visit(chrome, f"{http}/search.html?q=relevance")
