@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -170,6 +171,12 @@ def noise_filter() -> NDArray[np.float64]:
     >>> noise_filter().shape
     (4, 6)
     """
+    return _noise_filter().copy()
+
+
+@cache
+def _noise_filter() -> NDArray[np.float64]:
+    """Found once: to design it takes as long as to synthesise a vowel."""
     return signal.butter(4, NOISE_BAND, "bandpass", fs=SAMPLE_RATE, output="sos")
 
 
@@ -235,7 +242,7 @@ def synthesise(
         power *= turn
     wave = voice / _rms(voice)
     if noise > -math.inf:
-        hiss = signal.sosfilt(noise_filter(), 2 * uniform(samples, seed + 1) - 1)
+        hiss = signal.sosfilt(_noise_filter(), 2 * uniform(samples, seed + 1) - 1)
         wave += 10 ** (noise / 20) * hiss / _rms(hiss)
     if tone > -math.inf:
         wave += 10 ** (tone / 20) * np.sqrt(2) * np.cos(2 * np.pi * TONE * times)

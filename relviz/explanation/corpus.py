@@ -79,6 +79,9 @@ _DEATHS = 5
 _AHEAD = 4
 """Recordings a worker that a scheduler holds at a time: a hundred thousand would burden it."""
 
+PATIENCE = "10s"
+"""For a scheduler that does not answer."""
+
 
 class Done(NamedTuple):
     """What a call has come to.
@@ -436,7 +439,7 @@ def _on_cluster(
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
-        "distributed.comm.timeouts.connect": "10s",
+        "distributed.comm.timeouts.connect": PATIENCE,
     }
     with dask.config.set(quiet):
         try:
