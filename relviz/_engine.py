@@ -208,8 +208,10 @@ class _Room:
     """Memory for as many windows as are computed at a time, used again and again."""
 
     def __init__(self, known: Weights, rows: Tensor, backwards: bool = True) -> None:
-        _keep_memory()
-        few = max(1, AT_ONCE // known.window) if rows.device.type == "cpu" else _ON_GPU
+        few = _ON_GPU
+        if rows.device.type == "cpu":
+            _keep_memory()
+            few = max(1, AT_ONCE // known.window)
         self.windows = max(1, min(len(rows), few))
         steps = (known.window - known.kernel_size) // known.stride + 1
         positions = steps + known.convs[0].kernels.shape[-1] - 1

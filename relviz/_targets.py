@@ -20,11 +20,11 @@ Choice = Callable[[Tensor, slice], Tensor]
 """From scores, (some, classes), and which items they are of, to a class for each, (some,)."""
 
 
-def choice(target: Target, net: object, items: torch.Size) -> Choice | None:
+def choice(target: Target, net: object, items: torch.Size, *, finite: bool = True) -> Choice | None:
     """Return what chooses the class to explain; None for a target that chooses no class an item.
 
-    items: the shape of the scores less the classes. What is returned raises ParameterError as
-    `chosen` does.
+    items: the shape of the scores less the classes. finite: whether to look at the scores, for
+    which a GPU must be waited for. What is returned raises ParameterError as `chosen` does.
     """
     if isinstance(target, Tensor):
         if target.shape != items:
@@ -35,7 +35,8 @@ def choice(target: Target, net: object, items: torch.Size) -> Choice | None:
 
     def choose(scores: Tensor, some: slice) -> Tensor:
         index = _index(scores, target[some] if isinstance(target, Tensor) else target, net)
-        _finite(scores.gather(-1, index.unsqueeze(-1)))
+        if finite:
+            _finite(scores.gather(-1, index.unsqueeze(-1)))
         return index
 
     return choose

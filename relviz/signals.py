@@ -24,11 +24,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from relviz import _engine, audio, tasks
+from relviz import _engine, _targets, audio, tasks
 from relviz._errors import ParameterError, RelvizError
 from relviz._layers import of_itself
 from relviz.attributions import Attribution, Method, relevance
-from relviz.backprop import Target
+from relviz.backprop import Rule, Target
 
 __all__ = [
     "Normalise",
@@ -283,7 +283,8 @@ def _begun(
     def relevances() -> Iterator[tuple[slice, Tensor]]:
         for some in _engine.parts(len(starts), batch_size):
             windows = _windows(net, heard, starts[some], length, how)
-            yield some, _relevance(net, windows, target, method)
+            rows = _queued(net, windows, target, method)
+            yield some, _relevance(net, windows, target, method) if rows is None else rows
 
     seconds = None
     if progress is not False and len(starts) > _FEW:
@@ -341,6 +342,19 @@ def _relevance(
         raise
 
 
+def _queued(
+    net: Callable[[Tensor], Any], windows: Tensor, target: Target, method: Method | Attribution
+) -> Tensor | None:
+    """Relevance that a GPU is still to compute; None where it has to be waited for, or is no GPU.
+
+    Whether it is finite, the sums will say.
+    """
+    if windows.device.type == "cpu" or method not in get_args(Rule):
+        return None
+    choice = _targets.choice(target, net, windows.shape[:-1], finite=False)
+    return None if choice is None else _engine.relevance(net, windows, choice, str(method))
+
+
 def _averaged(
     found: Iterator[tuple[slice, Tensor]],
     starts: NDArray[np.int64],
@@ -386,7 +400,7 @@ def _overlap_add(total: Tensor, rows: Tensor, places: NDArray[np.int64]) -> None
             total[place : place + len(row)] += row
     else:
         within = torch.arange(rows.shape[1], device=rows.device)
-        where = torch.as_tensor(places, device=rows.device)[:, None] + within
+        where = _sent(places, rows.device)[:, None] + within
         total.index_add_(0, where.flatten(), rows.flatten())
 
 
@@ -554,7 +568,7 @@ def forecast(
     rng = np.random.default_rng(0)
     while True:
         noise = torch.from_numpy(rng.standard_normal((size, length), dtype=np.float32))
-        some = _like_parameters(net, noise)
+        some = noise.to(*_place(net))
         begun = time.monotonic()
         if method is None:
             log_posteriors(net, some)
@@ -571,10 +585,31 @@ def _windows(
     net: object, heard: _Heard, starts: NDArray[np.int64], length: int, how: Normalise
 ) -> Tensor:
     """Windows as a network hears them, in the dtype and on the device of its parameters."""
-    windows = torch.from_numpy(audio.frame(cast("NDArray", heard), length, starts))
+    device, dtype = _place(net)
+    if device.type == "cpu":
+        windows = torch.from_numpy(audio.frame(cast("NDArray", heard), length, starts))
+    else:
+        windows = _cut_there(heard, starts, length, device)
     if how == "window":
         windows = standardise(windows)
-    return _like_parameters(net, windows)
+    return windows.to(dtype)
+
+
+def _cut_there(
+    heard: _Heard, starts: NDArray[np.int64], length: int, device: torch.device
+) -> Tensor:
+    """Windows cut on a device, so that a sample is sent once, not with each window that has it."""
+    first = int(starts.min())
+    stretch = audio.cut(cast("NDArray", heard), first, int(starts.max()) + length)
+    return _sent(stretch, device).unfold(0, length, 1)[_sent(starts - first, device)]
+
+
+def _sent(values: NDArray, device: torch.device) -> Tensor:
+    """Values on their way to a device, which nobody waits for."""
+    here = torch.from_numpy(values)
+    if device.type == "cuda":  # of what is not pinned, it would wait for the end
+        here = here.pin_memory()
+    return here.to(device, non_blocking=True)
 
 
 def _check_batch(batch_size: int) -> None:
@@ -826,12 +861,12 @@ def _warn_aliasing(net: object, hop_length: int) -> None:
         )
 
 
-def _like_parameters(net: object, windows: Tensor) -> Tensor:
-    """Windows in the dtype and on the device of the network's parameters."""
+def _place(net: object) -> tuple[torch.device, torch.dtype]:
+    """Where a network's parameters are, and their dtype."""
     parameters = net.parameters() if isinstance(net, nn.Module) else iter(())
     for parameter in parameters:
-        return windows.to(parameter.device, parameter.dtype)
-    return windows
+        return parameter.device, parameter.dtype
+    return torch.device("cpu"), torch.float32
 
 
 def _bar(

@@ -1,8 +1,10 @@
 """What a GPU computes is what the CPU does: methods, others' networks, cuDNN's recurrent layers."""
 
 import gc
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -32,6 +34,32 @@ def test_every_method_equals_the_cpu(method):
     on_cuda = relviz.relevance(net.cuda(), x.cuda(), 1, method)
     assert on_cuda.device.type == "cuda"
     torch.testing.assert_close(on_cuda.cpu(), on_cpu)
+
+
+@pytest.mark.parametrize("normalise", ["window", "utterance"])
+def test_a_signal_equals_the_cpus(normalise):
+    net = phone_net()
+    wave = np.random.default_rng(0).standard_normal(16000)
+    on_cpu = relviz.relevance_signal(net, wave, target=1, normalise=normalise)
+    on_cuda = relviz.relevance_signal(net.cuda(), wave, target=1, normalise=normalise)
+    assert np.abs(on_cuda - on_cpu).max() < 1e-5 * np.abs(on_cpu).max()
+
+
+def test_nobody_waits_between_batches():
+    net, wave = phone_net().cuda(), np.random.default_rng(0).standard_normal(64000)
+
+    def waits(samples):
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            with warnings.catch_warnings(record=True) as seen:
+                warnings.simplefilter("always")
+                relviz.relevance_signal(net, wave[:samples], target=1, progress=False)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        return sum("synchroniz" in str(each.message) for each in seen)
+
+    waits(16000)  # what is loaded and pinned at first
+    assert waits(16000) == waits(64000) > 0
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -334,3 +334,30 @@ def test_windows_standardised_together_are_those_standardised_alone(shape):
         assert again.requires_grad and torch.equal(again, found)
     if x.ndim == 2 and x.numel():
         assert torch.equal(signals.standardise(x[:, ::2]), signals.standardise(x[:, ::2].clone()))
+
+
+@pytest.mark.parametrize("starts", [[0, 97, 194], [-15, 40], [190, 3, 3]])
+def test_windows_that_a_device_cuts_are_the_same(starts):
+    wave = tone(200).astype(np.float32)
+    places = np.array(starts, dtype=np.int64)
+    found = signals._cut_there(signals._Heard(wave), places, 40, torch.device("cpu"))
+    assert np.array_equal(found.numpy(), audio.frame(wave, 40, places))
+
+
+@pytest.mark.parametrize("method", ["guided", "gradient", "deconvnet"])
+@pytest.mark.parametrize("target", [None, 2])
+def test_a_gpu_is_asked_nothing_before_the_end(monkeypatch, method, target):
+    """By torch's meta device, which has no numbers: whoever asks it for one has an error."""
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: False)  # of meta it knows none
+    ends = []
+
+    def mean(total, *_):
+        ends.append(total.device.type)
+        return np.zeros(len(total))
+
+    monkeypatch.setattr(signals, "_mean", mean)
+    net = networks.build(networks.PHONE_CNN, classes=4, seed=0).to("meta")
+    relevance_signal(net, tone(20000), target=target, method=method, progress=False)
+    assert ends == ["meta"]
+    with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+        relviz.relevance(net, torch.zeros(2, 4000, device="meta"), target, method)
