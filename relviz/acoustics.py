@@ -1047,8 +1047,17 @@ def long_term_spectrum(
             f"{samples.shape} samples at {sample_rate:g} Hz have no bands of {resolution:g} Hz: "
             "give one recording of some seconds, and a resolution of some 100 Hz."
         )
-    _, power = scipy.signal.welch(samples, sample_rate, "hann", size, detrend=False)
-    return np.asarray(power)
+    # scipy.signal.welch takes one frame after the other, four times as slowly
+    frames = np.lib.stride_tricks.sliding_window_view(samples, size)[:: size - size // 2]
+    total = np.zeros(size // 2 + 1)
+    for begin in range(0, len(frames), _SOME):
+        some = frames[begin : begin + _SOME]
+        _, power = scipy.signal.periodogram(some, sample_rate, "hann", detrend=False)
+        total += power.sum(axis=0)
+    return total / len(frames)
+
+
+_SOME = 1000  # frames whose spectra are taken at a time
 
 
 def equalise(
