@@ -201,7 +201,8 @@ def _keep_memory() -> None:
     Each layer's output would else go back to the system, and come anew page by page. The library
     keeps twice as much as the largest block that it ever got back, of those up to 32 MB.
     """
-    torch.empty(7_500_000)  # 30 MB, which nobody touches: they cost nothing
+    # nobody touches them, so they cost nothing
+    torch.empty(30_000_000, dtype=torch.uint8, device="cpu")
 
 
 class _Room:

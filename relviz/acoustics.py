@@ -1005,6 +1005,9 @@ def notch(
     return scipy.signal.sosfiltfilt(sections, np.asarray(wave, dtype=np.float64))
 
 
+_FRAMES_AT_ONCE = 1000  # whose spectra are held in memory
+
+
 def long_term_spectrum(
     wave: ArrayLike, sample_rate: float, *, resolution: float = 125.0
 ) -> NDArray[np.float64]:
@@ -1050,14 +1053,11 @@ def long_term_spectrum(
     # scipy.signal.welch takes one frame after the other, four times as slowly
     frames = np.lib.stride_tricks.sliding_window_view(samples, size)[:: size - size // 2]
     total = np.zeros(size // 2 + 1)
-    for begin in range(0, len(frames), _SOME):
-        some = frames[begin : begin + _SOME]
+    for begin in range(0, len(frames), _FRAMES_AT_ONCE):
+        some = frames[begin : begin + _FRAMES_AT_ONCE]
         _, power = scipy.signal.periodogram(some, sample_rate, "hann", detrend=False)
         total += power.sum(axis=0)
     return total / len(frames)
-
-
-_SOME = 1000  # frames whose spectra are taken at a time
 
 
 def equalise(

@@ -283,7 +283,7 @@ def _begun(
     def relevances() -> Iterator[tuple[slice, Tensor]]:
         for some in _engine.parts(len(starts), batch_size):
             windows = _windows(net, heard, starts[some], length, how)
-            rows = _queued(net, windows, target, method)
+            rows = None if windows.device.type == "cpu" else _queued(net, windows, target, method)
             yield some, _relevance(net, windows, target, method) if rows is None else rows
 
     seconds = None
@@ -345,14 +345,23 @@ def _relevance(
 def _queued(
     net: Callable[[Tensor], Any], windows: Tensor, target: Target, method: Method | Attribution
 ) -> Tensor | None:
-    """Relevance that a GPU is still to compute; None where it has to be waited for, or is no GPU.
+    """Relevance that a GPU may still compute while others are asked for; None for what cannot.
 
-    Whether it is finite, the sums will say.
+    It is NaN where a score is no number. Nobody looks at it here: the sums will tell.
     """
-    if windows.device.type == "cpu" or method not in get_args(Rule):
-        return None
     choice = _targets.choice(target, net, windows.shape[:-1], finite=False)
-    return None if choice is None else _engine.relevance(net, windows, choice, str(method))
+    if choice is None or method not in get_args(Rule):
+        return None
+    chosen: list[Tensor] = []
+
+    def choose(scores: Tensor, some: slice) -> Tensor:
+        index = choice(scores, some)
+        chosen.append(scores.gather(-1, index.unsqueeze(-1)))
+        return index
+
+    rows = _engine.relevance(net, windows, choose, str(method))
+    # the way back knows masks and weights alone, and may be finite where the score is not
+    return None if rows is None else rows + 0 * torch.cat(chosen)
 
 
 def _averaged(
@@ -410,7 +419,10 @@ def _mean(
     """Divide by how many windows cover each sample; 0 where none does."""
     sums = total.cpu().numpy()
     if not np.isfinite(sums).all():
-        raise ParameterError("the relevance is NaN or infinite: look at the network's weights.")
+        raise ParameterError(
+            "the network's score or its relevance is NaN or infinite: look at its weights and the "
+            "input."
+        )
     sample = np.arange(origin, origin + len(sums))
     count = np.searchsorted(starts, sample, side="right") - np.searchsorted(
         starts, sample - length, side="right"
@@ -598,7 +610,8 @@ def _windows(
 def _cut_there(
     heard: _Heard, starts: NDArray[np.int64], length: int, device: torch.device
 ) -> Tensor:
-    """Windows cut on a device, so that a sample is sent once, not with each window that has it."""
+    """Windows cut on a device, to which a stretch is sent once, not each window that lies in it."""
+    starts = np.asarray(starts, dtype=np.int64)
     first = int(starts.min())
     stretch = audio.cut(cast("NDArray", heard), first, int(starts.max()) + length)
     return _sent(stretch, device).unfold(0, length, 1)[_sent(starts - first, device)]

@@ -361,3 +361,29 @@ def test_a_gpu_is_asked_nothing_before_the_end(monkeypatch, method, target):
     assert ends == ["meta"]
     with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
         relviz.relevance(net, torch.zeros(2, 4000, device="meta"), target, method)
+
+
+@pytest.mark.parametrize("method", ["guided", "gradient", "deconvnet"])
+@pytest.mark.parametrize("target", [None, 2])
+def test_what_is_queued_is_what_is_waited_for(method, target):
+    net = networks.build(networks.PHONE_CNN, classes=4, seed=0)
+    x = torch.randn(40, 4000, generator=torch.Generator().manual_seed(0))
+    found = signals._queued(net, x, target, method)
+    assert torch.equal(found, relviz.relevance(net, x, target, method))
+    assert signals._queued(net, x, target, "gradcam") is None
+    assert signals._queued(net, x, lambda scores: scores.sum(-1), method) is None
+    assert signals._queued(tiny(), x, target, method) is None
+
+
+@pytest.mark.parametrize("part", [0, -3, -1])
+def test_a_score_that_is_no_number_is_refused_when_the_sums_are_known(monkeypatch, part):
+    """Biases, of which the way back would know nothing."""
+    monkeypatch.setattr(signals, "_relevance", signals._queued)
+    net = networks.build(networks.PHONE_CNN, classes=4, seed=0)
+    signal = relevance_signal(net, tone(), target=1, progress=False)
+    assert np.isfinite(signal).all() and signal.any()
+    biases = [each for name, each in net.named_parameters() if name.endswith("bias")]
+    with torch.no_grad():
+        biases[part][:] = torch.nan
+    with pytest.raises(ParameterError, match="score or its relevance is NaN or infinite: look at"):
+        relevance_signal(net, tone(), target=1, progress=False)

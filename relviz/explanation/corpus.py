@@ -79,8 +79,8 @@ _DEATHS = 5
 _AHEAD = 4
 """Recordings a worker that a scheduler holds at a time: a hundred thousand would burden it."""
 
-PATIENCE = "10s"
-"""For a scheduler that does not answer."""
+_PATIENCE = "10s"
+"""How long a scheduler may take to answer."""
 
 
 class Done(NamedTuple):
@@ -206,7 +206,8 @@ def explain_folder(
     >>> done.explained, done.failed
     (1, 0)
     """
-    if scheduler is None and getattr(multiprocessing.current_process(), "_inheriting", False):
+    runs_again = getattr(multiprocessing.current_process(), "_inheriting", False)
+    if runs_again and scheduler is None and jobs != 1:
         raise ParameterError(
             "this script starts workers, and each of them runs it again: put the call of "
             'explain_folder under if __name__ == "__main__":, or use jobs=1.'
@@ -439,7 +440,7 @@ def _on_cluster(
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
-        "distributed.comm.timeouts.connect": PATIENCE,
+        "distributed.comm.timeouts.connect": _PATIENCE,
     }
     with dask.config.set(quiet):
         try:
@@ -452,11 +453,11 @@ def _on_cluster(
             client = Client(cluster)
         except (OSError, RuntimeError) as error:
             if scheduler is None:
-                reason = getattr(error, "strerror", None) or str(error)
+                reason = getattr(error, "strerror", None)
+                said = "" if reason else ", and to what they said above"
                 raise WriteError(
-                    f"no workers can be started here ({reason.lower().rstrip('.')}): see to "
-                    f"{tempfile.gettempdir()}, where they write, and to what they said above, or "
-                    "use jobs 1."
+                    f"no workers can be started here ({(reason or str(error)).lower().rstrip('.')})"
+                    f": see to {tempfile.gettempdir()}, where they write{said}, or use jobs 1."
                 ) from error
             raise ParameterError(
                 f"no Dask scheduler answers at {scheduler}: start one there (dask scheduler), or "

@@ -100,6 +100,8 @@ const fresh = () => {{
   for (const element of document.body.querySelectorAll('*')) {{
     const words = [...element.childNodes].some((n) => n.nodeType === n.TEXT_NODE && n.data.trim());
     if (!(words || element.matches('input, select, textarea'))) continue;
+    const {{left, right}} = element.getBoundingClientRect();
+    if (right <= 0 || left >= innerWidth) continue;  // a phone may bring it in
     if (!element.checkVisibility({{visibilityProperty: true}})) continue;
     const its = look(element);
     if (seen.has(its)) continue;
@@ -345,12 +347,17 @@ def test_a_word_is_not_like_another_before_another_ground(chrome, tmp_path: Path
 
 def test_a_colour_that_only_a_phone_or_the_dark_has_is_seen(chrome, tmp_path: Path):
     fine = "body { background: #fff; color: #333 } .fold { display: none }"
-    narrow = "@media (max-width: 400px) { .words { color: #eee } .fold { display: block } }"
+    fine += " .far { position: absolute; left: -9999px }"
+    narrow = (
+        "@media (max-width: 400px) { .words { color: #eee } .fold { display: block } "
+        ".far { position: static } }"
+    )
     dark = "[data-theme=dark] .dark { color: #eee }"
     (tmp_path / "page.html").write_text(
         f"<!doctype html><title>colours</title><style>{fine} {narrow} {dark}</style>"
         "<main><h1>colours</h1><p class='words'>narrow</p><p class='dark'>at night</p>"
-        "<p class='fold' style='color: #ddd'>folded</p></main>"
+        "<p class='fold' style='color: #ddd'>folded</p>"
+        "<p class='far' style='color: #ccc'>far</p></main>"
     )
     visit(chrome, f"{tmp_path.as_uri()}/page.html")
     found = {}
@@ -361,7 +368,7 @@ def test_a_colour_that_only_a_phone_or_the_dark_has_is_seen(chrome, tmp_path: Pa
     assert found == {
         (1280, "light"): [],
         (1280, "dark"): ["at night"],
-        (360, "light"): ["narrow", "folded"],
+        (360, "light"): ["narrow", "folded", "far"],
         (360, "dark"): [],  # each is told once
     }
 

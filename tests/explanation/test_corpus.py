@@ -3,6 +3,7 @@
 import errno
 import itertools
 import json
+import multiprocessing
 import os
 import re
 import shutil
@@ -249,7 +250,7 @@ def test_refusals(tmp_path, folder, monkeypatch):
     for memory in (0.5, float("nan"), float("inf")):
         with pytest.raises(ParameterError, match=r"memory is \S+ GB: give a worker at least 1, or"):
             explain_folder(folder, tmp_path / "other", memory=memory)
-    monkeypatch.setattr(corpus, "PATIENCE", "1s")
+    monkeypatch.setattr(corpus, "_PATIENCE", "1s")
     with pytest.raises(ParameterError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         explain_folder(folder, tmp_path / "other", scheduler="tcp://127.0.0.1:9")
     with pytest.raises(ParameterError, match=r"holds no dataset\.json"):
@@ -382,7 +383,7 @@ said = []
 for size in ("100k", "100m"):
     subprocess.run([*mount, f"remount,size={size}", "tmpfs", disk], check=True)
     done = subprocess.run(words, capture_output=True, text=True)
-    words[-1] = "1"  # to go on takes no workers
+    words[-1] = "1"  # going on needs no cluster, which takes seconds to start
     said.append((done.returncode, done.stdout, done.stderr))
     shutil.copytree(os.path.join(disk, "out"), os.path.join(copy, size))
 print(json.dumps(said))
@@ -426,6 +427,14 @@ def test_workers_that_cannot_start(folder, tmp_path, monkeypatch):
 
     monkeypatch.setattr(distributed, "LocalCluster", full)
     with pytest.raises(WriteError, match=r"no workers can be started here \(no space left on dev"):
+        explain_folder(folder, tmp_path, effects=False, jobs=2)
+
+
+def test_a_worker_that_reads_a_script_may_explain_by_itself(folder, right, tmp_path, monkeypatch):
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    explain_folder(folder, tmp_path, effects=False, jobs=1)
+    assert same(relviz.results.open(tmp_path), right)
+    with pytest.raises(ParameterError, match="this script starts workers, and each of them"):
         explain_folder(folder, tmp_path, effects=False, jobs=2)
 
 
