@@ -125,8 +125,12 @@ def test_signal_agrees_with_one_window_at_a_time(name, rule, how):
 @pytest.mark.parametrize("name", ["phones", "speakers"])
 def test_signal_of_a_recording_agrees_with_one_window_at_a_time(name):
     net = relviz.load(name)
-    wave = librispeech.utterances().utterances[0].wave()[:20_000].astype(np.float64)
-    found = relviz.relevance_signal(net, wave, target=3)
+    corpus = librispeech.utterances()
+    wave = corpus.utterances[0].wave()[:20_000].astype(np.float64)
+    # in synthetic speech two places of a pooling are equal but for a rounding; in a batch, even of
+    # autograd's, other sums are rounded otherwise, and the other place is the first maximum
+    batch_size = 1 if corpus.source.origin == "synthetic" else 64
+    found = relviz.relevance_signal(net, wave, target=3, batch_size=batch_size)
     assert error(found, signal_by_windows(net, wave, 97, "guided", 3, "window")) < 1e-5
 
 
