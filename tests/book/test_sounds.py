@@ -124,7 +124,7 @@ def recordings(name: str) -> list[np.ndarray]:
 @pytest.mark.parametrize("name", ["aev", "mini-librispeech", "speechocean762", "timit-sample"])
 def test_recordings_are_played_where_their_licence_lets_them_and_it_is_named(name):
     """Recognised by their samples, whatever a page says of them."""
-    if corpora.locate(name).origin == "synthetic":
+    if corpora.locate(name) is None:
         pytest.skip(f"{name} is not here")
     of = {page: {m for wave in sounds(page) for m in marks(wave)} for page in NOTEBOOKS}
     every = np.array(sorted(set().union(*of.values())), dtype=np.uint64)
