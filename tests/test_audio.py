@@ -271,6 +271,7 @@ def test_what_libsndfile_does_not_know_goes_through_ffmpeg(tmp_path, monkeypatch
     assert "cannot be read as audio" in refusal(lambda: audio.read(path))
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.filterwarnings("ignore")

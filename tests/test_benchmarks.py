@@ -93,6 +93,7 @@ def test_products_of_a_window_are_counted_like_torchs():
         assert products(net) == pytest.approx(2 * counter.get_total_flops(), rel=0.01)
 
 
+@pytest.mark.slow
 def test_an_unknown_part_is_named():
     command = [sys.executable, "-m", "benchmarks", "speed"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

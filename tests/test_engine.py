@@ -134,6 +134,7 @@ def test_signal_of_a_recording_agrees_with_one_window_at_a_time(name):
     assert error(found, signal_by_windows(net, wave, 97, "guided", 3, "window")) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset", [0.0, 0.5, 1000.0])
 def test_an_offset_or_a_drift_costs_nothing(offset):
     net = networks.build(OTHERS["pooling of 2"], 4, seed=0)
@@ -302,6 +303,7 @@ for _ in range(5):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_what_a_layer_gave_back_is_not_fetched_anew():
     """In a process of its own, as what was given back before would count, too."""

@@ -207,6 +207,7 @@ def test_without_onnx_it_says_what_to_do(monkeypatch):
         guided_graph(net)
 
 
+@pytest.mark.slow
 def test_the_tool_writes_the_graphs_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tool, "FOLDER", tmp_path / "live")
     monkeypatch.setattr(tool, "MARK", tmp_path / "live.sha256")

@@ -40,6 +40,7 @@ def test_fetching_and_aligning_end_as_if_nothing_had_been(
     assert said.count("killed 2 times") == 2 and said.count(": the same each time\n") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("way", "seen"),
     [("appends", "steps differs"), ("fails", "it ended with 3"), ("", "the same each time")],
@@ -52,6 +53,7 @@ def test_what_is_not_the_same_is_seen(
     assert right == (way == "") and seen in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_outlives_it_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kills, "WAIT", 0.5)
     whole, wrong = kills.run(command("child").words(tmp_path), tmp_path, 0.7)

@@ -207,6 +207,7 @@ def test_blocks_of_frames_are_one_map(monkeypatch, form):
         np.testing.assert_array_equal(again.magnitude, mapped.magnitude)
 
 
+@pytest.mark.slow
 def test_an_hour_needs_little_more_than_its_map():
     """Beyond the result: the signal twice and one block of frames, here 30 MB for ten minutes."""
     f = np.random.default_rng(0).standard_normal(600 * 16000)

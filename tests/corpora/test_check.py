@@ -119,6 +119,7 @@ def test_annotations_are_read_too(tmp_path: Path) -> None:
     assert "dr1-fvmh0/sx206.wav" in report.missing
 
 
+@pytest.mark.slow
 def test_nothing_to_check(nowhere: Path, tmp_path: Path) -> None:
     for name, way in (("mini-librispeech", "fetch mini-librispeech"), ("aev", "fetch aev")):
         with pytest.raises(CorpusError, match=f"is not here, so .*: run `relviz data {way}`"):

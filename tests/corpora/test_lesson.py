@@ -49,6 +49,7 @@ def test_it_is_of_a_lessons_size_and_every_sound_has_its_row(folder, cues, vowel
     assert not cues.isna().any(axis=None) and not vowels.isna().any(axis=None)
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_bytes(folder, tmp_path):
     code = "import sys; from relviz.corpora import lesson; lesson.write(sys.argv[1])"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)

@@ -66,6 +66,7 @@ def test_controls_stand_beside_the_result(soup):
         assert each in rows
 
 
+@pytest.mark.slow
 def test_ten_seconds_take_three_megabytes_at_most(wave):
     said = explain(np.tile(wave, 10), "phones", sample_rate=16000, effects=False)
     assert len(said.html().encode()) < 3e6
@@ -94,12 +95,14 @@ def test_hostile_names_stay_text(wave):
         assert all(not name.startswith("on") for tag in read.find_all(True) for name in tag.attrs)
 
 
+@pytest.mark.slow
 def test_the_notebook_shows_the_page_in_a_frame_that_can_do_nothing(found):
     frame = BeautifulSoup(found._repr_html_(), "html.parser").iframe
     assert frame["sandbox"] == ["allow-scripts"]
     assert BeautifulSoup(frame["srcdoc"], "html.parser").h1.text == "a vowel"
 
 
+@pytest.mark.slow
 def test_command_writes_a_page_and_an_index(tmp_path, wave, monkeypatch, capsys):
     import soundfile
 
