@@ -76,7 +76,7 @@ ALONE := OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(BIN)/python -m pytest --dist w
 PYTEST := $(ALONE) -n $(JOBS)
 
 .PHONY: quick
-quick: lint ## lint, types and the fast tests, in about a minute: while you write
+quick: lint ## lint, types and the fast tests, in a minute and a half: while you write
 	env -u RELVIZ_DATA $(PYTEST) $(WITHOUT_PAGES) -m '$(FAST)'
 
 # Sphinx and the kit keep one core busy; the tests of the library run beside them, and what they print
