@@ -34,6 +34,10 @@ CALLS = ("relviz guided", "relviz gradient", "autograd gradient", "captum guided
 LOOPS = ("relviz guided", "relviz gradient", "captum guided", "products")
 SCORES = ("relviz log posteriors", "torch log posteriors")
 NO_CUDA = UNMEASURED + "this machine has no CUDA device"
+AGAIN = "captum guided, the same object again"
+SECONDS = 5
+"""Of speech that one object of captum hears, to see how much slower it becomes."""
+
 PRODUCTS = 3
 """Large products a round, by whose speed the floor is reckoned."""
 
@@ -49,11 +53,16 @@ def is_there(device: str) -> bool:
     return device == "cpu" or torch.cuda.is_available()
 
 
-def with_captum(net: nn.Module) -> Any:
-    """Return captum's guided backpropagation of a copy, since it hangs hooks on its network."""
+def with_captum(net: nn.Module) -> Callable[[], Any]:
+    """Return what makes captum's guided backpropagation of a copy: it hangs hooks on its network.
+
+    Each call or loop is timed with a new one. captum 0.9 keeps the handle of every hook that it
+    hung and removes all of them again after each call, so that one that is used on and on becomes
+    slower and slower: `again` measures by how much.
+    """
     from captum.attr import GuidedBackprop
 
-    return GuidedBackprop(copy.deepcopy(net))
+    return partial(GuidedBackprop, copy.deepcopy(net))
 
 
 def autograd(net: nn.Module, x: Tensor) -> Tensor:
@@ -126,7 +135,7 @@ def _windows(
         "relviz guided": lambda: relviz.relevance(net, x, 0, "guided"),
         "relviz gradient": lambda: relviz.relevance(net, x, 0, "gradient"),
         "autograd gradient": lambda: autograd(net, x),
-        "captum guided": lambda: guided.attribute(x.clone().requires_grad_(), 0),
+        "captum guided": lambda: guided().attribute(x.clone().requires_grad_(), 0),
         "products": large(device),
     }
     times = rounds(work, 2, most=1 if small else 40, device=device)
@@ -162,13 +171,14 @@ def utterance(small: bool) -> Iterator[Row]:
                 continue
             torch.set_num_threads(threads)
             yield from _utterance(row, name, device, seconds, small)
+        yield _again(name, small)
 
 
 def _utterance(
     row: Callable[..., Row], name: str, device: str, seconds: float, small: bool
 ) -> Iterator[Row]:
     net = relviz.load(name).to(device)
-    wave = np.random.default_rng(0).standard_normal(round(RATE * seconds)).astype(np.float32) / 10
+    wave = _noise(seconds)
     guided = with_captum(net)
     said = [Utterance("a-0-0", "a", "0", samples=wave)]
     with tempfile.TemporaryDirectory() as folder:
@@ -176,7 +186,7 @@ def _utterance(
         work: dict[str, Callable[[], Any]] = {
             "relviz guided": partial(_ours, net, wave, "guided"),
             "relviz gradient": partial(_ours, net, wave, "gradient"),
-            "captum guided": partial(_loop, net, guided, wave),
+            "captum guided": lambda: _loop(net, guided(), wave),
             "products": large(device),
             "relviz log posteriors": lambda: log_posteriors(net, frames, device=device),
             "torch log posteriors": partial(_scored, net, frames),
@@ -198,6 +208,31 @@ def _utterance(
         yield row("difference", value=_difference(one, other), unit="of the maximum")
         found = _difference(work["relviz log posteriors"](), work["torch log posteriors"]())
         yield row("difference of log posteriors", value=found, unit="of the maximum")
+
+
+def _again(name: str, small: bool) -> Row:
+    """Say how much longer the last second takes than the first, by one object of captum."""
+    torch.set_num_threads(1)
+    net, times = relviz.load(name), []
+    guided = with_captum(net)()
+    for _ in range(2 if small else SECONDS):
+        start = time.perf_counter()
+        _loop(net, guided, _noise(0.2 if small else 1.0))
+        times.append(time.perf_counter() - start)
+    return Row(
+        "utterance",
+        AGAIN,
+        name,
+        ratio=over(times[-1:], times[:1]),
+        of=f"time of second {len(times)} / of the first, by the same object",
+        value=middle(times[-1:]),
+        unit="s a second of speech",
+    )
+
+
+def _noise(seconds: float) -> NDArray[np.float32]:
+    rng = np.random.default_rng(0)
+    return rng.standard_normal(round(RATE * seconds)).astype(np.float32) / 10
 
 
 def _ours(net: nn.Module, wave: NDArray[np.float32], method: Any) -> NDArray[np.float64]:

@@ -100,6 +100,18 @@ def test_windows_agree_with_autograd(architecture, rule, monkeypatch):
     assert error(found, by_autograd(net, x, classes, rule)) < 1e-5
 
 
+@pytest.mark.parametrize("rule", ["guided", "gradient", "deconvnet"])
+@pytest.mark.parametrize("architecture", [PHONE_CNN, SPEAKER_CNN])
+def test_relevance_is_zero_where_the_network_cannot_hear(architecture, rule):
+    """Zero, and no rounding: poolings leave samples at the end of a window over."""
+    net = networks.build(architecture, classes=9, seed=1)
+    last = networks.geometry(architecture)[-1]
+    reach = (last.length - 1) * last.step + last.receptive_field
+    assert reach < net.window
+    found = relviz.relevance(net, torch.randn(20, net.window), 3, rule)
+    assert found[:, :reach].any() and not found[:, reach:].any()
+
+
 @pytest.mark.parametrize("architecture", [PHONE_CNN, SPEAKER_CNN, *OTHERS.values()])
 def test_scores_agree_with_the_layers(architecture):
     net = networks.build(architecture, classes=9, seed=1)
@@ -111,6 +123,7 @@ def test_scores_agree_with_the_layers(architecture):
     assert not found.requires_grad
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["window", "utterance", "none"])
 @pytest.mark.parametrize("rule", ["guided", "gradient", "deconvnet"])
 @pytest.mark.parametrize("name", ["phones", "speakers"])
@@ -149,6 +162,7 @@ def test_an_offset_or_a_drift_costs_nothing(offset):
         assert error(found[inside], right[inside]) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset", [0.0, 0.5])
 def test_silence_is_silence_whatever_lies_around_it(offset):
     net = networks.build(OTHERS["no pooling"], 4, seed=0)  # see above: silence is all equal
@@ -158,6 +172,7 @@ def test_silence_is_silence_whatever_lies_around_it(offset):
     assert error(found, right) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:hop_length")
 @given(
     hop=st.integers(1, 60),
