@@ -72,11 +72,11 @@ lint: $(INSTALLED) ## form and types of the Python code
 
 # Each worker stays on one core: no threads of torch's, and no processes where a test asks for one a
 # core. The first to be done takes over from the others.
-ALONE := OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(BIN)/python -m pytest --dist worksteal
+ALONE := OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(BIN)/python -m pytest -p no:nbval --dist worksteal
 PYTEST := $(ALONE) -n $(JOBS)
 
 .PHONY: quick
-quick: lint ## lint, types and the fast tests, in a minute and a half: while you write
+quick: lint ## lint, types and the fast tests, in a minute: while you write
 	env -u RELVIZ_DATA $(PYTEST) $(WITHOUT_PAGES) -m '$(FAST)'
 
 # Sphinx and the kit keep one core busy; the tests of the library run beside them, and what they print

@@ -105,6 +105,7 @@ def architectures(draw, dimensions=None):
     return layers, x
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(
     case=architectures(),
@@ -644,6 +645,7 @@ def test_attention_and_recurrence_draw_by_themselves():
             attributions.relevance(net, x)
 
 
+@pytest.mark.slow
 def test_four_threads_do_not_disturb_each_other():
     """Two explain, two differentiate, all with one network: 2000 calls, none wrong."""
     net, x = small(), torch.randn(16, 8)

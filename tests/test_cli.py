@@ -236,6 +236,7 @@ print(*[name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"""
     assert done.returncode == 0 and done.stderr.splitlines()[-1] == ""
 
 
+@pytest.mark.slow
 def test_corpora_need_no_torch():
     code = "import sys; from relviz.cli import main; main(['data', 'fetch', '-h'])"
     code += "; sys.exit('torch' in sys.modules)"
@@ -249,6 +250,7 @@ def test_as_an_installed_command():
     assert done.returncode == 0 and done.stdout.strip() == f"relviz {__version__}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_learn_commands_options_and_choices(shell, capsys):
     assert cli.main(["completion", shell]) == 0
@@ -289,6 +291,7 @@ def test_evaluate_vowels(monkeypatch, tmp_path, capsys):
     assert list(tmp_path.glob("*.part")) == []
 
 
+@pytest.mark.slow
 def test_trained_networks_stand_beside_controls_of_their_own_shape(monkeypatch, tmp_path, capsys):
     seen, searched = {}, []
 

@@ -50,6 +50,7 @@ def changed(row: Path) -> None:
     pq.write_table(table.set_column(number, field, [values]), row)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["files", "frames"])
 @pytest.mark.parametrize(
     ("damage", "seen"), [(twice, "rows twice"), (lost, "lacks"), (changed, "rows differ")]

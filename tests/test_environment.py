@@ -213,6 +213,7 @@ def tracked() -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
+@pytest.mark.slow
 def test_no_file_names_a_registry_host():
     """Where packages come from is the machine's setting; a host written here would override it."""
     hosts = re.compile(

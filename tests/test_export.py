@@ -68,6 +68,7 @@ def standardised(wave, window, starts):
     return (frames - frames.mean(1, keepdims=True)) / frames.std(1, keepdims=True)
 
 
+@pytest.mark.slow
 def test_vowels(shipped):
     """With the faint noise of any room: see the next test."""
     net, run = shipped
@@ -192,6 +193,7 @@ def test_the_way_forward_alone_gives_the_same(shipped):
     assert model.ByteSize() < guided_graph(net).ByteSize() < 1.02 * model.ByteSize()
 
 
+@pytest.mark.slow
 @given(architectures(), st.integers(2, 5), st.integers(0, 2**31), st.integers(1, 4))
 @settings(max_examples=60)
 def test_any_architecture(architecture, classes, seed, count):
@@ -230,6 +232,7 @@ def test_the_tool_writes_the_graphs_once(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "live" / "phones.onnx").is_file()
 
 
+@pytest.mark.slow
 def test_the_tool_refuses_a_graph_that_is_not_the_network():
     other = guided_graph(relviz.load("phones-1")).SerializeToString()
     with pytest.raises(SystemExit, match=r"^phones\.onnx is not the network: its relevance is "):

@@ -28,11 +28,16 @@ OURS = {
     "tools",
     *(path.stem for path in (ROOT / "tools").glob("*.py")),
 }
-# module -> the distributions that have a file or folder of its name
-BRINGS: dict[str, set[str]] = defaultdict(set)
-for each in importlib.metadata.distributions():
-    for module in {file.parts[0].partition(".")[0] for file in each.files or ()}:
-        BRINGS[module].add(canonicalize_name(each.name))
+
+
+@cache
+def brought() -> dict[str, set[str]]:
+    """Return the distributions that have a file or folder of a module's name."""
+    found = defaultdict(set)
+    for each in importlib.metadata.distributions():
+        for module in {file.parts[0].partition(".")[0] for file in each.files or ()}:
+            found[module].add(canonicalize_name(each.name))
+    return found
 
 
 @cache
@@ -80,8 +85,8 @@ def required(statements: Iterable[ast.AST], before: float = math.inf) -> set[str
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_an_extra_brings_what_it_is_said_to_bring(extra):
     for module in EXTRAS[extra]:
-        assert BRINGS[module] & declared(extra), module
-        assert not BRINGS[module] & declared(), f"{module} is always there"
+        assert brought()[module] & declared(extra), module
+        assert not brought()[module] & declared(), f"{module} is always there"
 
 
 def test_extras_lie_inside_each_other():
@@ -103,7 +108,7 @@ def test_what_is_not_always_there_is_asked_for_first(path):
             inherited |= required(ast.parse(room.read_text()).body)
     anywhere = required(ast.walk(ast.parse(path.read_text())))
     for module, node, above in imports(path):
-        if BRINGS[module] & declared():
+        if brought()[module] & declared():
             continue
         assert module in OPTIONAL, f"{module} is imported and not declared: see _extras.py"
         private = any(getattr(each, "name", "")[:1] == "_" for each in above)
@@ -114,11 +119,13 @@ def test_what_is_not_always_there_is_asked_for_first(path):
         assert module in asked | inherited, f"line {node.lineno}: require({module!r}) before it"
 
 
+@pytest.mark.slow
 def test_the_core_needs_all_that_it_brings():
     used = {module for path in LIBRARY for module, *_ in imports(path)}
-    assert declared() == set().union(*(BRINGS[module] & declared() for module in used))
+    assert declared() == set().union(*(brought()[module] & declared() for module in used))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("top", "extra"), [("benchmarks", "test"), ("tools", "test"), ("tests", "test")]
 )
@@ -128,7 +135,7 @@ def test_what_the_rest_imports_is_declared(top, extra):
         for module, node, _ in imports(path):
             if module == "torchcrepe":  # installed without what it asks for: see the Makefile
                 continue
-            assert BRINGS[module] & known, f"{path.name}, line {node.lineno}: {module}"
+            assert brought()[module] & known, f"{path.name}, line {node.lineno}: {module}"
 
 
 def test_the_sentence(monkeypatch):

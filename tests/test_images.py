@@ -37,6 +37,7 @@ def cat():
 # pictures
 
 
+@pytest.mark.slow
 def test_preprocess_cuts_the_middle_and_keeps_the_colours():
     photo = np.zeros((4, 8, 3), np.uint8)
     photo[:, 2:6] = (255, 51, 0)  # the square in the middle; what lies beside it is black
@@ -47,6 +48,7 @@ def test_preprocess_cuts_the_middle_and_keeps_the_colours():
     torch.testing.assert_close(images.preprocess(photo / 255.0, size=6), x)
 
 
+@pytest.mark.slow
 def test_preprocess_agrees_with_pillow(cat):
     from PIL import Image
 
@@ -176,6 +178,7 @@ def test_redraw_has_the_variance_of_he():
         assert not layer.bias.any()
 
 
+@pytest.mark.slow
 def test_gradient_is_a_slope(cat):
     """Finite differences, in float64, of one pixel and of a direction through all of them."""
     net = images.squeezenet(seed=0).double()
@@ -191,6 +194,7 @@ def test_gradient_is_a_slope(cat):
             assert slope.item() == pytest.approx((r * way).sum().item(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_guided_against_a_backward_hook(net, cat):
     """The rule once more, as hooks on the ReLU modules of a copy that must not reuse them."""
     x = cat[:, 64:160, 64:160]
@@ -207,6 +211,7 @@ def test_guided_against_a_backward_hook(net, cat):
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "fill", "message"),
     [
@@ -300,6 +305,7 @@ def vgg_file(vgg_state, tmp_path_factory):
     return file
 
 
+@pytest.mark.slow
 def test_vgg16_against_functions(vgg_state, vgg_file, cat):
     net = images.vgg16(vgg_file)
     assert not net.training and {k: v.shape for k, v in net.state_dict().items()} == {
@@ -393,6 +399,7 @@ def test_vgg16_download_checks_the_digest(empty_caches, monkeypatch, vgg_file):
     assert images.find_vgg16() == empty_caches / "cache" / "relviz" / "vgg16-397923af.pth"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zipped", [True, False])
 def test_vgg16_from_a_stranger(tmp_path, zipped):
     """Whatever torch's reader meets in a damaged file: it has many ways to stumble."""
@@ -414,6 +421,7 @@ def test_digest_fits_the_name_of_the_file():
     assert len(images.VGG16_SHA256) == 64
 
 
+@pytest.mark.slow
 def test_the_room_is_light_and_reached_by_name():
     code = "import relviz, sys; relviz.images.NAMES; print(*[m for m in ('ndf', 'skimage', 'PIL',"
     code += " 'pooch', 'torchvision', 'matplotlib') if m in sys.modules])"

@@ -116,6 +116,7 @@ def test_prints_one_line_for_each_broken_link(tmp_path, server, capsys, monkeypa
     assert err == "2 links, 1 broken\n"
 
 
+@pytest.mark.slow
 def test_is_content_with_good_links_and_refuses_what_is_not_there(tmp_path, server, capsys):
     (tmp_path / "a.md").write_text("nothing here")
     assert tool.main([str(tmp_path)]) == 0

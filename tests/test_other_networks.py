@@ -205,6 +205,7 @@ def test_a_transformer_of_gelus():
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * float(expected.abs().max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 @pytest.mark.filterwarnings("ignore")  # transformers' own
 def test_wav2vec2(activation):
@@ -289,6 +290,7 @@ FORMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_one_network_in_many_forms(form):
     wave = np.random.default_rng(0).standard_normal(1000)

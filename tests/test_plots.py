@@ -135,6 +135,7 @@ def test_points_stand_above_their_frequency(ax):
     assert labels(ax) == ("Frequency (kHz)", "Ratio")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "draw",
     [
@@ -177,6 +178,7 @@ def test_style_leaves_the_defaults_to_others():
         assert plt.rcParams["font.size"] != plots.STYLE["font.size"]
 
 
+@pytest.mark.slow
 def test_figures_of_a_notebook_are_sharp_on_dense_screens():
     """In a kernel's shell, as every chapter runs: twice the pixels, and the width said beside."""
     notebook = new_notebook(

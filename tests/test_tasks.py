@@ -33,6 +33,7 @@ def test_in_this_process(jobs, count):
     assert [row[:2] for row in tasks.run(here, range(count), jobs=jobs)] == found
 
 
+@pytest.mark.slow
 def test_in_several_processes_in_order():
     found = list(tasks.run(lambda i: (time.sleep(0.3 * (i == 0)), here(i))[1], range(6), jobs=2))
     assert [task for task, _, _ in found] == list(range(6))
@@ -40,6 +41,7 @@ def test_in_several_processes_in_order():
     assert {threads for _, _, threads in found} == {1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_error_comes_out_where_its_result_would(jobs):
     results = tasks.run(fail_at_two, range(4), jobs=jobs)
@@ -48,6 +50,7 @@ def test_an_error_comes_out_where_its_result_would(jobs):
         next(results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_progress(jobs, capsys):
     assert list(tasks.run(abs, [-1, 2], jobs=jobs, progress=True, title="signs")) == [1, 2]
@@ -89,6 +92,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_workers():
     done = subprocess.run(
         [sys.executable, "-c", STOPPED], capture_output=True, text=True, timeout=60
@@ -142,6 +146,7 @@ def is_alive(process):
         return True
 
 
+@pytest.mark.slow
 def test_giving_up_ends_the_workers():
     results = tasks.run(here, range(6), jobs=2, progress=True)
     _, process, _ = next(results)

@@ -58,6 +58,7 @@ def test_markdown_gives_back_the_text(text: str) -> None:
     assert "".join(child.content for child in children) == f"x{printable(text)}x"
 
 
+@pytest.mark.slow
 @given(st.text(max_size=20))
 def test_printable_is_one_line_that_anything_can_print(text: str) -> None:
     shown = printable(text)

@@ -21,11 +21,13 @@ def names(tmp_path_factory) -> set[str]:
     return set(zipfile.ZipFile(wheel).namelist())
 
 
+@pytest.mark.slow
 def test_type_checkers_are_told_of_the_hints(names):
     """Without this file they take relviz for a library without types (PEP 561)."""
     assert "relviz/py.typed" in names
 
 
+@pytest.mark.slow
 def test_everything_inside_the_package_goes_along(names):
     kinds = ("*.py", "*.js", "*.css", "*.sha256", "*.safetensors")
     there = {p.relative_to(ROOT).as_posix() for k in kinds for p in (ROOT / "relviz").rglob(k)}

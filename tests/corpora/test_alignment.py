@@ -41,6 +41,7 @@ def aligned(
     return align(utterances, jobs=1, cache=tmp_path_factory.mktemp("alignments"))
 
 
+@pytest.mark.slow
 def test_alignments_are_whole(utterances: tuple[Utterance, ...], aligned: Alignments) -> None:
     assert not aligned.skipped
     assert list(aligned.spans) == [utterance.name for utterance in utterances]
@@ -54,6 +55,7 @@ def test_alignments_are_whole(utterances: tuple[Utterance, ...], aligned: Alignm
         assert frame_labels(spans, np.arange(0, 1, 0.01)).shape == (100,)
 
 
+@pytest.mark.slow
 def test_phones_are_those_of_the_dictionary(aligned: Alignments) -> None:
     phones = [span.label for span in aligned.spans["Male1-0-0001"] if span.label != "SIL"]
     assert " ".join(phones) == "SH IY S IY Z F AY V G UH D B UH K S"
@@ -212,6 +214,7 @@ def test_an_interrupt_stops_the_processes(tmp_path: Path) -> None:
         assert re.fullmatch(r"(\d+\.\d+\t\d+\.\d+\t[A-Z]+\n)+[0-9a-f]{64}\n", path.read_text())
 
 
+@pytest.mark.slow
 def test_processes_and_a_bar(
     utterances: tuple[Utterance, ...],
     aligned: Alignments,

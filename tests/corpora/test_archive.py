@@ -106,6 +106,7 @@ def test_a_name_out_of_an_archive_is_shown_and_not_obeyed(tmp_path: Path) -> Non
     assert said == r"is not to be trusted (top/\x1b[2J has holes)"
 
 
+@pytest.mark.slow
 def test_a_megabyte_that_unpacks_to_a_thousand(tmp_path: Path) -> None:
     zeros = 50_000_000
     data = gzip.compress(member("top/zeros", zeros) + bytes(zeros) + GOOD + END)
@@ -114,6 +115,7 @@ def test_a_megabyte_that_unpacks_to_a_thousand(tmp_path: Path) -> None:
     assert refusal(tmp_path, data, 1_000_000) == said
 
 
+@pytest.mark.slow
 def test_listed_members_are_not_read_whole_into_memory(tmp_path: Path) -> None:
     content = bytes(30_000_000)
     listed = {"big": hashlib.sha256(content).hexdigest()}

@@ -40,6 +40,7 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_it_is_of_a_lessons_size_and_every_sound_has_its_row(folder, cues, vowels):
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 6e6
@@ -56,6 +57,7 @@ def test_another_process_writes_the_same_bytes(folder, tmp_path):
     assert digests(tmp_path) == digests(folder)
 
 
+@pytest.mark.slow
 def test_sounds_are_what_was_synthesised_within_a_step_of_16_bits(folder, cues, vowels):
     for name, made in (
         (cues["file"][0], lesson.independent(1)[0]),
@@ -127,6 +129,7 @@ def test_the_card_says_what_there_is(folder, cues, vowels):
         assert f"| {name} | {cue.unit}, {cue.low:g} to {cue.high:g} |" in card
 
 
+@pytest.mark.slow
 def test_the_command_writes_it_and_keeps_what_else_is_there(folder, tmp_path, capsys):
     (tmp_path / "cues.csv").write_text("old")
     (tmp_path / "mine.txt").write_text("mine")

@@ -222,6 +222,7 @@ def test_trees_that_cannot_be(tmp_path: Path) -> None:
     assert str(refused.value).startswith(f"{transcript}, line 2, is not a name and a text: ")
 
 
+@pytest.mark.slow
 def test_synthetic_voices_stand_in(nowhere: Path) -> None:
     corpus = utterances()
     assert corpus.source == Source("synthetic", None, CORPUS)

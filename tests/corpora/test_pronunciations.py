@@ -53,6 +53,7 @@ def test_what_is_no_dictionary_is_refused_by_file_and_line(
         pronunciations.read(tmp_path / "nowhere.dict")
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.text("abcdefgh'", min_size=1).filter(lambda word: word.strip("'")),

@@ -167,6 +167,7 @@ def test_every_corpus_says_what_one_may_know_before_fetching_it() -> None:
     assert len({corpus.folder for corpus in CORPORA.values()}) == len(CORPORA)
 
 
+@pytest.mark.slow
 def test_a_corpus_under_licence_is_read_and_never_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,6 +329,7 @@ def test_nothing_has_its_name_before_it_is_whole(server: Server, small_corpus: P
     assert seen == [False] * len(FILES)
 
 
+@pytest.mark.slow
 def test_retries(server: Server, small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_RETRIES", 1)
     server.ways[VICTIM] = "once 503"

@@ -76,6 +76,7 @@ def formants(wave: NDArray, time: float) -> tuple[float, float]:
 # ------------------------------------------------------------------------------------- vowels
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     f0=st.floats(80, 300),
@@ -89,6 +90,7 @@ def test_f0_is_what_was_asked(f0: float, f1: float, gap: float, duration: float)
     assert measured == pytest.approx(f0, rel=0.01)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(f0=st.floats(80, 140), f1=st.floats(350, 850), gap=st.floats(400, 1500))
 def test_formants_are_near_what_was_asked(f0: float, f1: float, gap: float) -> None:
@@ -201,6 +203,7 @@ def test_a_talker_keeps_a_voice() -> None:
     assert np.corrcoef(pairs.T)[0, 1] > 0.7
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     names=st.lists(st.sampled_from(VOWELS), min_size=1, max_size=4, unique=True),
@@ -218,6 +221,7 @@ def test_a_token_depends_on_nothing_else(names: list[str], men: int, women: int,
         assert token.path is None
 
 
+@pytest.mark.slow
 def test_tokens_sound_as_they_say() -> None:
     for token in draw(VOWELS, men=2, women=2):
         wave = token.wave()
@@ -258,6 +262,7 @@ def test_phones_are_the_39_of_cmu_and_silence() -> None:
     assert {phone for phones in CMU.values() for phone in phones} == set(PHONES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", RICH)
 def test_every_label_has_a_class(text: str) -> None:
     check(sentence(text))
@@ -311,6 +316,7 @@ def test_a_sentence_repeats_and_is_yours_to_change() -> None:
     assert np.abs(sentence("Twice the same.").wave).max() == pytest.approx(PEAK)
 
 
+@pytest.mark.slow
 def test_sentences_hold_every_phone() -> None:
     spoken = sentences()
     assert len(spoken) == len(SENTENCES) * 4

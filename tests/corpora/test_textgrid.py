@@ -26,6 +26,7 @@ def read(path: Path) -> list[tuple[float, float, str]]:
     ]
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(

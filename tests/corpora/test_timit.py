@@ -96,6 +96,7 @@ def test_lists_of_speakers() -> None:
     assert sum(speaker[0] == "F" for speaker in timit.CORE_TEST) == 8  # one of each region
 
 
+@pytest.mark.slow
 def test_parts(root: Path) -> None:
     train = timit.utterances(root)
     assert train.source == Source("given", root / "TIMIT", timit.CORPUS)
@@ -135,6 +136,7 @@ def test_names_in_lower_case(tmp_path: Path) -> None:
     assert timit.alignment(found)[0].label == "sil"
 
 
+@pytest.mark.slow
 def test_a_converted_copy_beside_the_original_counts_once(root: Path) -> None:
     folder = root / "TIMIT" / "TRAIN" / "DR1" / "FCJF0"
     (folder / "SX37.WAV.wav").write_bytes((folder / "SX37.WAV").read_bytes())

@@ -125,6 +125,7 @@ def test_members_that_claim_to_be_huge_are_not_read(tmp_path: Path) -> None:
         archive.unpack(tmp_path / "timit.zip", tmp_path / "out", LISTED, most=100)
 
 
+@pytest.mark.slow
 def test_without_it_synthetic_voices_stand_in(nowhere: Path) -> None:
     corpus = load("timit-sample")
     assert corpus.source == Source("synthetic", None, timit.SAMPLE)

@@ -138,6 +138,7 @@ WAYS: dict[str, tuple[Act, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_a_server_is_cut_short(serve, tmp_path: Path, way: str) -> None:
     act, reason = WAYS[way]
@@ -150,6 +151,7 @@ def test_a_server_is_cut_short(serve, tmp_path: Path, way: str) -> None:
     assert not draft.exists() or "page" not in reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_fetch_says_whose_address_it_was(serve, nowhere: Path, monkeypatch, way: str) -> None:
     act, reason = WAYS[way]
@@ -165,6 +167,7 @@ def test_fetch_says_whose_address_it_was(serve, nowhere: Path, monkeypatch, way:
     assert [path for path in nowhere.rglob("*") if path.is_file()] == [nowhere / "aev" / ".lock"]
 
 
+@pytest.mark.slow
 def test_slow_and_steady_is_not_cut(serve, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(transfer, "_CHUNK", 256)
     monkeypatch.setattr(transfer, "_PATIENCE", 0.4)

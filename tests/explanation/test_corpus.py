@@ -49,6 +49,7 @@ def same(one: relviz.results.Results, other: relviz.results.Results) -> bool:
     return one.recordings().equals(other.recordings()) and one.frames().equals(other.frames())
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_one_recording_explained(folder, right):
     said = explain(folder / "2.wav", effects=False)
     frames = right.frames()
@@ -66,12 +67,14 @@ def test_rows_are_those_of_one_recording_explained(folder, right):
     assert row.filter(like="band_").sum() == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_failures_have_their_reason(right):
     failed = right.failures()
     assert list(failed["path"]) == ["bad.wav"]
     assert "cannot be read as audio" in failed["reason"][0]
 
 
+@pytest.mark.slow
 def test_one_that_breaks_the_analysis_does_not_end_the_others(folder, tmp_path, monkeypatch):
     from relviz.explanation import corpus
 
@@ -90,6 +93,7 @@ def test_one_that_breaks_the_analysis_does_not_end_the_others(folder, tmp_path, 
     assert "KeyError: 'f9'" in list(relviz.results.open(tmp_path).failures()["reason"])
 
 
+@pytest.mark.slow
 def test_the_layout_is_plain_parquet_with_its_version(right):
     import pyarrow.dataset as ds
 
@@ -105,6 +109,7 @@ def test_the_layout_is_plain_parquet_with_its_version(right):
     assert len(right.lazy()) == len(right.frames())
 
 
+@pytest.mark.slow
 def test_lazy_views_hold_the_same_whatever_buckets_are_called(right, tmp_path):
     """Some are all digits, which Dask reads as numbers where it may."""
     import pyarrow.parquet as pq
@@ -125,6 +130,7 @@ def test_lazy_views_hold_the_same_whatever_buckets_are_called(right, tmp_path):
     assert list(whole["path"]) == list(right.recordings()["path"])
 
 
+@pytest.mark.slow
 def test_called_again_it_does_what_is_missing_and_what_changed(folder, tmp_path, right):
     copy, out = tmp_path / "corpus", tmp_path / "out"
     shutil.copytree(folder, copy)
@@ -140,6 +146,7 @@ def test_called_again_it_does_what_is_missing_and_what_changed(folder, tmp_path,
     assert relviz.results.open(out).recordings().set_index("path").loc["0.wav", "seconds"] == 0.6
 
 
+@pytest.mark.slow
 def test_what_is_no_longer_there_stays_until_it_is_pruned(folder, tmp_path):
     copy, out, said = tmp_path / "corpus", tmp_path / "out", []
     shutil.copytree(folder, copy)
@@ -160,6 +167,7 @@ def test_what_is_no_longer_there_stays_until_it_is_pruned(folder, tmp_path):
     assert len(list(out.rglob("*.flac"))) == COUNT - 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such name")
 def test_a_name_may_have_any_bytes(folder, tmp_path):
     (tmp_path / "in").mkdir()
@@ -209,6 +217,7 @@ def test_two_ways_are_not_mixed(folder, right):
         explain_folder(folder, right.folder, "phones-1", effects=False, jobs=1)
 
 
+@pytest.mark.slow
 def test_short_recordings_are_padded_if_asked_for(folder, tmp_path):
     net = asked(lambda x: x.relu()[:, :3], window=12000, sample_rate=16000)
     refused = explain_folder(folder, tmp_path / "a", net, effects=False, jobs=1)
@@ -239,6 +248,7 @@ def test_a_slow_network_is_told_before(folder, tmp_path, monkeypatch):
     assert lines == ["about 7 h of phones for 7 recordings"]
 
 
+@pytest.mark.slow
 def test_refusals(tmp_path, folder, monkeypatch):
     from relviz.explanation import corpus
 
@@ -264,6 +274,7 @@ def test_refusals(tmp_path, folder, monkeypatch):
         relviz.results.open(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_stretch_is_analysed_as_the_whole(tmp_path, monkeypatch):
     """Relevance and posteriors know no seams where a recording is taken in parts."""
     from relviz.explanation import corpus
@@ -280,6 +291,7 @@ def test_a_stretch_is_analysed_as_the_whole(tmp_path, monkeypatch):
     assert np.allclose(one["f1_relevance"], other["f1_relevance"], rtol=1e-5, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_signals_are_written_as_flac(tmp_path, folder):
     explain_folder(folder, tmp_path, effects=False, signals=True, jobs=1)
     heard = sorted((tmp_path / "signals").rglob("*.flac"))
@@ -430,6 +442,7 @@ def test_workers_that_cannot_start(folder, tmp_path, monkeypatch):
         explain_folder(folder, tmp_path, effects=False, jobs=2)
 
 
+@pytest.mark.slow
 def test_a_worker_that_reads_a_script_may_explain_by_itself(folder, right, tmp_path, monkeypatch):
     monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
     explain_folder(folder, tmp_path, effects=False, jobs=1)

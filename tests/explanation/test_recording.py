@@ -24,6 +24,7 @@ def found(wave):
     return explain(wave, "phones", sample_rate=16000)
 
 
+@pytest.mark.slow
 def test_relatives_of_the_signal_are_what_relviz_says(found, wave):
     net = relviz.load("phones")
     assert np.array_equal(found.signals["relevance"], relviz.relevance_signal(net, wave))
@@ -33,6 +34,7 @@ def test_relatives_of_the_signal_are_what_relviz_says(found, wave):
     assert np.array_equal(found.signals["untrained network"], other)
 
 
+@pytest.mark.slow
 def test_posteriors_are_those_of_windows_around_each_time(found, wave):
     net = relviz.load("phones")
     for i in (0, 40, len(found.times) - 1):
@@ -45,6 +47,7 @@ def test_posteriors_are_those_of_windows_around_each_time(found, wave):
     assert np.allclose(np.diff(found.times), 0.01)
 
 
+@pytest.mark.slow
 def test_confidence_is_none_where_all_classes_are_equal_and_all_where_one_is_sure(wave):
     def flat(x):
         return torch.zeros(len(x), 4) + 0 * x.sum(-1, keepdim=True)
@@ -89,6 +92,7 @@ def test_decisions_are_the_runs_of_one_class(found):
     assert runs["end"].iloc[-1] == pytest.approx(found.times[-1] + 0.005)
 
 
+@pytest.mark.slow
 def test_samples_of_another_rate_are_brought_to_the_networks(wave):
     wide = audio.resample(wave, 16000, 44100)
     said = explain(wide, "phones", sample_rate=44100, effects=False)
@@ -96,6 +100,7 @@ def test_samples_of_another_rate_are_brought_to_the_networks(wave):
     assert np.corrcoef(said.wave[: len(wave)], wave[: len(said.wave)])[0, 1] > 0.99
 
 
+@pytest.mark.slow
 def test_a_network_of_8_khz_and_frames(wave):
     class Frames(torch.nn.Module):
         sample_rate, window = 8000, 1600
@@ -133,6 +138,7 @@ class Word(torch.nn.Module):
         return torch.relu(self.conv((x * self.taper)[:, None])).mean(-1)
 
 
+@pytest.mark.slow
 def test_a_word_that_is_shorter_than_the_window_is_padded_if_asked_for(wave):
     with pytest.raises(AudioError, match=r"fewer than the 16000 that Word hears: .* \(--pad\)"):
         explain(wave, Word(), sample_rate=16000)
@@ -168,6 +174,7 @@ def test_how_long_a_recording_takes_is_told(monkeypatch):
     assert asked_for == [(320, "gradient"), (200 + 6 * 2 * 20, None)]
 
 
+@pytest.mark.slow
 def test_a_network_of_frames_is_asked_for_its_middle_one(wave):
     class Frames(torch.nn.Module):
         sample_rate, window = 16000, 1600

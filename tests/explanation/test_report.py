@@ -35,6 +35,7 @@ def soup(found):
     return BeautifulSoup(found.html(), "html.parser")
 
 
+@pytest.mark.slow
 def test_the_page_asks_nobody(soup):
     for tag in soup.find_all(True):
         for name in ("src", "href", "xlink:href", "action", "data", "poster"):
@@ -44,6 +45,7 @@ def test_the_page_asks_nobody(soup):
     assert not re.search(r"@import|url\((?!#)", soup.style.text)
 
 
+@pytest.mark.slow
 def test_every_picture_is_in_words_and_in_the_inks_of_the_page(soup):
     figures = soup.find_all("figure")
     assert len(figures) == 10  # waveforms and maps of four, F0, posteriors
@@ -72,6 +74,7 @@ def test_ten_seconds_take_three_megabytes_at_most(wave):
     assert len(said.html().encode()) < 3e6
 
 
+@pytest.mark.slow
 def test_the_gradient_alone_has_its_signal_on_the_page(wave):
     said = explain(wave, "phones", sample_rate=16000, method="gradient", effects=False)
     sounds = json.loads(BeautifulSoup(said.html(), "html.parser").find(id="sounds").text)
@@ -84,6 +87,7 @@ def test_the_gradient_alone_has_its_signal_on_the_page(wave):
             assert np.array_equal(found, said.signals[name])
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_text(wave):
     net = asked("phones")
     hostile = type(net)(net.net, HOSTILE, 16000, 4000, "window", tuple([HOSTILE] * 40))

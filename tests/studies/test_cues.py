@@ -75,6 +75,7 @@ def test_a_network_hears_at_its_own_rate_in_its_own_window(recordings, rate, win
         assert max(len(each.wave) for each in recordings) < 2 * 16000
 
 
+@pytest.mark.slow
 def test_networks_of_several_rates_stand_in_one_table(recordings):
     nets = {"8 kHz": ByBand(250, 1000, 8000, 16000), "16 kHz": ByBand(250, 1000)}
     some = [change("F1, +15 %"), change("noise, 5000 to 7000 Hz")]
@@ -97,6 +98,7 @@ def test_of_frames_the_middle_one_decides(recordings):
     assert one.equals(cues.effect(net, recordings, change("F1, +15 %")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [8000, 48000])
 def test_a_change_does_what_it_says_at_any_rate(recordings, rate):
     there = [
@@ -141,6 +143,7 @@ def _standard(wave, start):
     return (padded - padded.mean()) / padded.std()
 
 
+@pytest.mark.slow
 def test_the_band_that_is_used_is_found(recordings):
     for low, high in cues.BANDS[2:4]:
         net = {"": ByBand(1.2 * low, high / 1.2)}  # the skirts of the next band's filter end there
@@ -169,6 +172,7 @@ def test_noise_has_the_energy_and_the_magnitudes_of_the_change():
     assert abs(np.corrcoef(after - before, noise - before)[0, 1]) < 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("each", cues.CHANGES[:26], ids=str)
 def test_a_change_does_what_it_says_and_little_else(recordings, each):
     """In the median what is named moves as asked, within 8 %, and the rest stays, within 6 %."""

@@ -91,6 +91,7 @@ def test_effects_are_those_of_the_change_itself(hears_noise):
     assert found["one cue changed, nats"]["noise"] == pytest.approx(np.mean(sums), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_by_analysis_is_what_is_done_with_recordings(hears_noise):
     """The study of recordings, asked for the same vowels, says the same."""
     some = league.tokens(3)
@@ -145,6 +146,7 @@ def test_masks_keep_what_is_relevant(hears_noise):
 numbers = st.lists(st.integers(0, 5), min_size=2, max_size=6)
 
 
+@pytest.mark.slow
 @given(numbers, numbers)
 def test_the_share_is_that_of_mann_and_whitney(users, others):
     rows = [(f"cues-F1-{i}", float(v)) for i, v in enumerate(users)]
@@ -163,6 +165,7 @@ def test_a_network_that_tells_the_noise_is_not_asked_about_the_tone():
     assert found["right"].value == 1 and (found["seeds"], found["of"]) == (1, 1)
 
 
+@pytest.mark.slow
 def test_what_was_done_is_not_done_again(hears_noise):
     nets = {"untrained-0": hears_noise}
     first = league.measure(nets, ["bands"], jobs=1)

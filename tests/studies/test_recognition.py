@@ -36,6 +36,7 @@ class TestPhonesBetween:
 
 
 class TestPhoneLoop:
+    @pytest.mark.slow
     def test_hears_a_sentence(self):
         spoken = sentence("Now and then a loud bird sings above our yellow house.", "Male1")
         said = [label for _, _, label in spoken.phones if label != "SIL"]

@@ -78,6 +78,7 @@ def test_a_change_changes_only_what_it_says():
     assert study.BASE.steps > max(study.SNAPSHOTS)
 
 
+@pytest.mark.slow
 def test_training_makes_a_run_of_each_and_goes_on(tmp_path, monkeypatch):
     small = replace(RECIPE, steps=3, validate_every=2)
     monkeypatch.setattr(study, "BASE", small)
@@ -112,6 +113,7 @@ def test_the_true_phone_is_asked_for_vowel_by_vowel(corpus, monkeypatch):
     assert talkers == {"m01", "w01"}  # every second one
 
 
+@pytest.mark.slow
 def test_scores_become_the_pages_tables(tmp_path, monkeypatch, corpus):
     settings = vowels.Settings(order=12)
     some = [

@@ -30,6 +30,7 @@ def spoken(monkeypatch, tmp_path):
     return made
 
 
+@pytest.mark.slow
 def test_all_who_neither_trained_nor_validated_are_scored(spoken, tmp_path):
     networks = {
         "one": network(VOICES[:2], VOICES[2:3]),

@@ -65,6 +65,7 @@ def test_within_one_deviation_of_the_tokens_own_measurement():
     assert (row["n"], row["accuracy"]) == (5, 0.4)
 
 
+@pytest.mark.slow
 def test_means_weigh_vowels_and_sexes_equally():
     a, b, c = made_up([True] * 4), made_up([False]), made_up([True, False])
     b["vowel"], c["sex"] = "iy", "F"
@@ -81,6 +82,7 @@ def test_one_token_a_talker_gives_wilsons_interval():
     assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_tokens_that_agree_within_talkers_do_not_narrow_the_interval():
     rights = [i % 3 > 0 for i in range(45)]
     once = cell(study.score(made_up(rights)), measure="f0", sex="M", vowel="ah")
@@ -97,6 +99,7 @@ def test_tokens_that_agree_within_talkers_do_not_narrow_the_interval():
     assert free["high"] - free["low"] < 0.7 * (same["high"] - same["low"])
 
 
+@pytest.mark.slow
 def test_intervals_have_one_rule():
     """From all right, one wrong token more at a time: no end jumps, and the lower one falls."""
     talkers = [f"m{i}" for i in range(16)]
@@ -136,6 +139,7 @@ def test_the_papers_table():
     assert line.to_dict() == {"F0": "91.5", "F1": "91.3", "F2": "93.9"}
 
 
+@pytest.mark.slow
 def test_original_synthetic_vowels_score_high(synthetic):
     table = study.table2({"original": study.original}, synthetic, jobs=1)
     means = table[(table["sex"] == "both") & (table["vowel"] == "mean")]
@@ -164,6 +168,7 @@ def silence(wave, centre):
     return np.zeros(len(wave))
 
 
+@pytest.mark.slow
 def test_signals_that_know_nothing_score_low(synthetic):
     table = study.table2({"pulses": wrong_tone, "nothing": silence}, synthetic, jobs=1)
     means = table[(table["sex"] == "both") & (table["vowel"] == "mean")]
@@ -325,6 +330,7 @@ def test_contrast_of_tones(synthetic):
     assert np.isnan([near["f2_contrast"], silent["f2_contrast"]]).all()
 
 
+@pytest.mark.slow
 def test_contrast_of_speech_and_of_noise(synthetic):
     table = study.contrast(
         study.estimates({"original": study.original, "noise": [study.noise] * 2}, synthetic, jobs=1)

@@ -120,6 +120,7 @@ def test_keys_agree_with_the_library():
     assert key(3, "All of 45 men") == f"100 % [{wilson.low:.0%}, 100 %]".replace("2%", "2 %")
 
 
+@pytest.mark.slow
 def test_keys_agree_with_arithmetic():
     stays = key(2, "The first layer has a stride")
     assert math.gcd(int(stays), 10) == 10
@@ -138,6 +139,7 @@ def test_slides_parts():
     assert course.slides(text) == [("# A", 3, "Say it."), ("## B", 4, "And this.")]
 
 
+@pytest.mark.slow
 def test_the_data_to_share_travel_as_one_archive(tmp_path):
     title = course.data(tmp_path / "data" / "vowels.zip")
     assert title == f"Vowels with known answers, {lesson.LICENCE}"
@@ -151,6 +153,7 @@ def test_the_data_to_share_travel_as_one_archive(tmp_path):
     assert len(named) == 312 + 3
 
 
+@pytest.mark.slow
 def test_the_guide_says_how_to_use_the_data(tmp_path, monkeypatch, capsys):
     """Its example runs, on what its command writes, and prints two numbers that agree."""
     guide = (ROOT / "book" / "appendix" / "teaching.md").read_text()

@@ -103,6 +103,7 @@ def test_every_flipped_bit_is_noticed(out, data):
     fit(SHORT, data, out, device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(7))
 def test_a_restart_that_is_killed_mixes_no_two_runs(out, data, tmp_path, monkeypatch, at):
     """Killed after any of its files is removed, the folder holds the old run or the new one."""

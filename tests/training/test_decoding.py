@@ -25,11 +25,13 @@ def sure(labels, classes=3, confidence=0.9):
     return np.log(rows)
 
 
+@pytest.mark.slow
 def test_decoding_follows_clear_posteriors():
     said = [2, 2, 2, 0, 0, 0, 1, 1, 1, 1, 2, 2]
     np.testing.assert_array_equal(uniform(3, [2, 2, 2]).decode(sure(said)), said)
 
 
+@pytest.mark.slow
 def test_minimum_durations_hold():
     minimum = np.array([4, 1, 3])
     decoder = uniform(3, minimum)

@@ -59,6 +59,7 @@ def test_dropout_only_in_training(architecture):
     assert torch.equal(WithDropout(net).train()(x), net(x))
 
 
+@pytest.mark.slow
 def test_it_learns(data, tmp_path):
     recipe = replace(RECIPE, steps=150, validate_every=50, dropout=0.0)
     net = fit(recipe, data, tmp_path)
@@ -73,6 +74,7 @@ def test_it_learns(data, tmp_path):
     assert (tmp_path / "log.csv").read_text().splitlines()[0] == ",".join(COLUMNS)
 
 
+@pytest.mark.slow
 def test_the_log_and_the_weights(uninterrupted, data):
     assert [int(row["step"]) for row in rows(uninterrupted)] == [*range(7, 60, 7), 60]
     net = load(uninterrupted)
@@ -81,6 +83,7 @@ def test_the_log_and_the_weights(uninterrupted, data):
     assert held_recipe(uninterrupted) == RECIPE
 
 
+@pytest.mark.slow
 def test_a_second_run_is_the_same_and_a_finished_one_returns_at_once(uninterrupted, data, tmp_path):
     state = torch.random.get_rng_state()
     fit(RECIPE, data, tmp_path)
@@ -136,6 +139,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(uninterrupted, cache, data, tmp_path
     assert same_weights(tmp_path, uninterrupted) and rows(tmp_path) == rows(uninterrupted)
 
 
+@pytest.mark.slow
 def test_killed_while_a_checkpoint_is_written(uninterrupted, data, tmp_path, monkeypatch):
     """The draft is half written; the checkpoint before it is what counts."""
     real, calls = Path.write_bytes, []
@@ -207,6 +211,7 @@ def test_shuffled_labels_are_memorised(data, tmp_path):
     assert (log_posteriors(net, test).argmax(1) == test.labels).mean() < 0.8
 
 
+@pytest.mark.slow
 def test_early_stopping_keeps_the_best(data, tmp_path):
     recipe = replace(RECIPE, steps=400, validate_every=5, patience=2, learning_rate=0.05)
     net = fit(recipe, data, tmp_path)
@@ -217,6 +222,7 @@ def test_early_stopping_keeps_the_best(data, tmp_path):
     assert right.mean() == pytest.approx(max(accuracies), abs=2e-3)
 
 
+@pytest.mark.slow
 def test_snapshots_and_other_recipes(data, tmp_path):
     for number, changes in enumerate(
         (

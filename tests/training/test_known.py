@@ -67,6 +67,7 @@ def test_vowels_that_test_are_others(cheating):
     assert cheating.about["cues"] == ["F1"] and cheating.about["tone"] is True
 
 
+@pytest.mark.slow
 def test_talkers_differ_in_sex(tmp_path):
     pytest.importorskip("parselmouth")
     data = known.cues([known.SEX], cache=tmp_path, count=2)

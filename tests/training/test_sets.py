@@ -40,6 +40,7 @@ def disjoint(*groups):
     return all(not a & b for a, b in itertools.combinations(groups, 2))
 
 
+@pytest.mark.slow
 def test_phones_hear_no_test_speaker(alone, tmp_path):
     data = sets.phones("synthetic", cache=tmp_path)
     groups = [names(data, frames) for frames in (data.train, data.valid, *data.tests.values())]
@@ -52,6 +53,7 @@ def test_phones_hear_no_test_speaker(alone, tmp_path):
     assert data.classes[data.references[name][0]] == "SIL"
 
 
+@pytest.mark.slow
 def test_the_folds_of_phones_test_everybody_once(alone, tmp_path):
     data = [sets.phones("synthetic", cache=tmp_path, fold=fold) for fold in range(sets.FOLDS)]
     tested = [speaker for each in data for speaker in each.about["test"]["speakers"]]
@@ -167,6 +169,7 @@ def test_other_sessions_are_a_test_of_their_own(monkeypatch, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_said_before_training(alone, monkeypatch, tmp_path, capsys):
     spoken = sets.corpora.spoken()
     texts = {1: "Jabberwock", 4: None}

@@ -182,6 +182,7 @@ def test_numbers_for_the_eye(module):
 # ---- Python's side ----
 
 
+@pytest.mark.slow
 def test_it_is_light(explorer):
     assert len(explorer.data) < 20_000
 
@@ -210,6 +211,7 @@ def test_a_vowel_that_there_is_not_is_refused():
         KnobExplorer("ee")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", knob.NETWORKS)
 def test_the_kernel_answers(explorer, name):
     wave = knob.wave(knob.preset("uh", "F"))

@@ -171,6 +171,7 @@ def test_each_phone_has_a_word():
     assert set(live.EXAMPLES) == set(PHONES) - {"SIL"}
 
 
+@pytest.mark.slow
 def test_the_first_sound_is_named_as_it_is_called(explorer, nets, vowels):
     name, wave = next(iter(vowels.items()))
     assert explorer.sound == name == "“ee”, a woman"
@@ -193,6 +194,7 @@ def test_the_networks_take_windows_as_the_page_makes_them(nets):
 # ---- the explorer on a page ----
 
 
+@pytest.mark.slow
 def test_it_is_light(explorer):
     assert len(explorer.data) < 750_000
 

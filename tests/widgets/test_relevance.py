@@ -213,6 +213,7 @@ def test_a_vowel_keeps_its_steady_state_and_its_margins():
     )
 
 
+@pytest.mark.slow
 def test_the_kernel_computes_any_hop(explorer, recordings, nets):
     answer, (sent,) = ask(explorer, recording=2, network="untrained", method="gradient", hop=211)
     wave = recordings[2].wave
@@ -225,6 +226,7 @@ def test_the_kernel_computes_any_hop(explorer, recordings, nets):
     np.testing.assert_allclose(given, f0, atol=0.05)
 
 
+@pytest.mark.slow
 def test_the_kernel_computes_a_readers_own_file(explorer, nets):
     wave = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
     _, (sent,) = ask(explorer, wave, recording=None)

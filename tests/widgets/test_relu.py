@@ -319,6 +319,7 @@ def ask(explorer, numbers):
     return answer
 
 
+@pytest.mark.slow
 def test_the_kernel_answers_with_the_librarys_relevance(explorer, cases):
     for numbers in cases:
         score, expected = by_library(numbers)
