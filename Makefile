@@ -23,6 +23,8 @@ else
 endif
 # A backend chosen for a shell would take the figures out of the notebooks.
 unexport MPLBACKEND
+# Without its cache Python would compile every module anew in each of hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 # So many tests or notebooks run at a time.
 JOBS ?= 2
