@@ -35,6 +35,7 @@ LOOPS = ("relviz guided", "relviz gradient", "captum guided", "products")
 SCORES = ("relviz log posteriors", "torch log posteriors")
 NO_CUDA = UNMEASURED + "this machine has no CUDA device"
 AGAIN = "captum guided, the same object again"
+
 SECONDS = 5
 """Of speech that one object of captum hears, to see how much slower it becomes."""
 
@@ -58,7 +59,7 @@ def with_captum(net: nn.Module) -> Callable[[], Any]:
 
     Each call or loop is timed with a new one. captum 0.9 keeps the handle of every hook that it
     hung and removes all of them again after each call, so that one that is used on and on becomes
-    slower and slower: `again` measures by how much.
+    slower and slower: `_again` measures by how much.
     """
     from captum.attr import GuidedBackprop
 
@@ -213,20 +214,21 @@ def _utterance(
 def _again(name: str, small: bool) -> Row:
     """Say how much longer the last second takes than the first, by one object of captum."""
     torch.set_num_threads(1)
-    net, times = relviz.load(name), []
-    guided = with_captum(net)()
+    net, seconds = relviz.load(name), 0.2 if small else 1.0
+    guided, wave, times = with_captum(net)(), _noise(seconds), []
     for _ in range(2 if small else SECONDS):
         start = time.perf_counter()
-        _loop(net, guided, _noise(0.2 if small else 1.0))
+        _loop(net, guided, wave)
         times.append(time.perf_counter() - start)
     return Row(
         "utterance",
         AGAIN,
         name,
         ratio=over(times[-1:], times[:1]),
-        of=f"time of second {len(times)} / of the first, by the same object",
-        value=middle(times[-1:]),
+        of="time of the last loop / of the first, by the same object",
+        value=middle(np.array(times[-1:]) / seconds),
         unit="s a second of speech",
+        rounds=len(times),
     )
 
 
