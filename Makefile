@@ -23,8 +23,6 @@ else
 endif
 # A backend chosen for a shell would take the figures out of the notebooks.
 unexport MPLBACKEND
-# Without its cache Python would compile every module anew in each of hundreds of processes.
-unexport PYTHONDONTWRITEBYTECODE
 
 # So many tests or notebooks run at a time.
 JOBS ?= 2
@@ -73,7 +71,8 @@ lint: $(INSTALLED) ## form and types of the Python code
 	$(BIN)/mypy
 
 # Each worker stays on one core: no threads of torch's, and no processes where a test asks for one a
-# core. The first to be done takes over from the others.
+# core. The first to be done takes over from the others. nbval, which compares notebooks in a target of
+# its own, would take each more than a second to import.
 ALONE := OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(BIN)/python -m pytest -p no:nbval --dist worksteal
 PYTEST := $(ALONE) -n $(JOBS)
 

@@ -32,7 +32,10 @@ OURS = {
 
 @cache
 def brought() -> dict[str, set[str]]:
-    """Return the distributions that have a file or folder of a module's name."""
+    """Module -> the distributions that have a file or folder of its name.
+
+    `importlib.metadata.packages_distributions` does not know who brings parselmouth.
+    """
     found = defaultdict(set)
     for each in importlib.metadata.distributions():
         for module in {file.parts[0].partition(".")[0] for file in each.files or ()}:

@@ -108,7 +108,10 @@ def pointing_up(arrows: dict[str, set[str]]) -> list[str]:
 
 @cache
 def house() -> dict[str, set[str]]:
-    """The package's own names come by `__getattr__`, and rooms import them of it: they are none."""
+    """Module -> the rooms' modules that it imports.
+
+    The package itself is none of them: rooms import version and refusals of it, by `__getattr__`.
+    """
     return {name: others - {"relviz"} for name, others in graph(ROOT).items() if name != "relviz"}
 
 
