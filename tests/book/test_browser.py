@@ -309,6 +309,25 @@ def test_what_is_shown_of_a_term_leads_to_its_section(chrome, site):
     assert not browser.complaints(chrome)
 
 
+# For each rule of the book's own style that asks `:has`, of how many elements it is asked.
+ASKED = """
+const sheet = [...document.styleSheets].find((s) => s.href?.includes('book.css'));
+const rules = (group) => [...group.cssRules].flatMap((r) => r.selectorText ? [r] : rules(r));
+const asking = rules(sheet).map((r) => r.selectorText).filter((s) => s.includes(':has('));
+const asked = (s) => s.replace(/:not\\(:has\\([^()]*\\)\\)|:has\\([^()]*\\)/g, '');
+return asking.map((s) => [s, document.querySelectorAll(asked(s)).length]);
+"""
+
+
+def test_the_longest_page_is_soon_laid_out_at_another_width(chrome, http):
+    """There Chromium looks through the page again for each element of which a rule asks `:has`."""
+    visit(chrome, f"{http}/book/appendix/api.html")
+    assert chrome.execute_script("return document.querySelectorAll('p').length") > 1000
+    found = chrome.execute_script(ASKED)
+    assert len(found) > 3
+    assert not [(rule, many) for rule, many in found if many > 20]
+
+
 def test_mathematics_was_there_to_be_typeset(chrome, http):
     """Without a formula on any page, the test above would prove nothing."""
     visit(chrome, f"{http}/book/appendix/notation.html")
