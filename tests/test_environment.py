@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import FormatChecker
 from packaging.markers import Marker, default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tools import pin
+from tools import lock, pin
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -182,8 +183,17 @@ def test_lock_is_closed():
                 for each in needed
                 # elsewhere than on the CPU, torch brings its graphics libraries along
                 if not re.match(r"nvidia-|cuda-|triton$", each.name)
+                and each.name not in lock.WITHOUT
                 and (each.marker is None or each.marker.evaluate({**PYTHON, "extra": extra}))
             ]
+
+
+def test_what_is_left_out_is_in_no_lock():
+    assert lock.WITHOUT and not set(lock.WITHOUT) & {
+        name for path in LOCKS for name in pins(lines_of(path))
+    }
+    assert FormatChecker().conforms("https://relviz.github.io", "uri")
+    assert not FormatChecker().conforms("no address", "uri")  # is still looked at
 
 
 def test_installed_is_what_is_locked():

