@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from torch.autograd import profiler
 
 import relviz
 from benchmarks.timing import UNMEASURED, Row, middle, over, rounds
-from relviz import audio, networks
+from relviz import _kernels, audio, networks
 from relviz.corpora import Utterance
 from relviz.signals import relevance_blocks
 from relviz.statistics import Interval
@@ -303,11 +304,13 @@ def hour(small: bool) -> Iterator[Row]:
 
 KINDS = {
     "products": ("mm", "conv", "linear", "matmul"),
-    "maxima, masks and copies": ("aten::",),
+    "sums of what is let through": ("scatter",),
+    "maxima and copies": ("aten::", "pool"),
 }
 """Kinds of operations, by what their names contain; the first that fits counts."""
 
 BETWEEN = "between operations"
+SHARE = "share of the time of relviz guided"
 
 
 @contextmanager
@@ -323,16 +326,39 @@ def _silent() -> Iterator[None]:
         os.close(nowhere)
 
 
+@contextmanager
+def _seen() -> Iterator[None]:
+    """Let torch's profiler see the engine's compiled functions, under their names."""
+
+    def named(name: str, kernel: Callable[..., None]) -> Callable[..., None]:
+        def call(*given: Any) -> None:
+            with profiler.record_function(name):
+                kernel(*given)
+
+        return call
+
+    pool = _kernels.pool
+    names = {name: named(name, getattr(_kernels, name)) for name in ("unpool", "scatter")}
+    with patch.multiple(_kernels, pool=lambda size: named("pool", pool(size)), **names):
+        yield
+
+
 def profile(small: bool) -> Iterator[Row]:
     """Say which share of a batch's guided relevance goes into which operations."""
     torch.set_num_threads(1)
     for name in NETWORKS:
         net, batch, turns = relviz.load(name), BATCHES[-1], 1 if small else 10
+        row = partial(Row, "profile", network=name, batch=batch, rounds=turns)
         x = torch.randn(batch, net.window, generator=torch.Generator().manual_seed(0))
         relviz.relevance(net, x, 0, "guided")
+        multiply = large("cpu")
         spent: dict[str, list[float]] = {kind: [] for kind in (*KINDS, BETWEEN)}
+        paces, operations = [], 0.0
         for _ in range(turns):
-            with _silent(), profiler.profile() as seen:
+            start = time.perf_counter()
+            multiply()
+            as_fast = PRODUCTS * 2 * 1024**3 / (time.perf_counter() - start)
+            with _silent(), _seen(), profiler.profile(with_flops=True) as seen:
                 start = time.perf_counter()
                 relviz.relevance(net, x, 0, "guided")
                 whole = 1e6 * (time.perf_counter() - start)
@@ -345,16 +371,17 @@ def profile(small: bool) -> Iterator[Row]:
             found[BETWEEN] = max(whole - sum(found.values()), 0.0)
             for kind, microseconds in found.items():
                 spent[kind].append(microseconds)
+            operations = sum(event.flops or 0 for event in seen.key_averages())
+            paces.append(1e6 * operations / found["products"] / as_fast)
         whole_times = np.sum(list(spent.values()), axis=0)
         for kind, times in spent.items():
-            yield Row(
-                "profile",
+            yield row(
                 kind,
-                name,
-                batch=batch,
                 ratio=middle(np.array(times) / whole_times),
-                of="share of the time of relviz guided",
+                of=SHARE,
                 value=middle(np.array(times) / batch),
                 unit="us a window",
-                rounds=turns,
             )
+        yield row("speed of the products", ratio=middle(np.array(paces)), of="that of a large one")
+        share = operations / (products(net) * batch)
+        yield row("products that are computed", ratio=middle(np.array([share])), of="all of them")

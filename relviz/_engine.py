@@ -4,8 +4,8 @@ Autograd keeps what every operation has seen, and gathers and scatters at poolin
 
 - positions are contiguous in their channels, so that a convolution is one product after another,
   the first too, whose channels are the samples of a stride;
-- a pooling and the rectifier behind it are maxima over three views, and their way back is a few
-  products with masks of floats: neither gathers nor scatters;
+- a pooling and the rectifier behind it are one pass over memory, and so is their way back;
+- the way back through a convolution, but for the first, visits only what the rule lets through;
 - what is kept for the way back is memory that the next windows use again, few enough at a time to
   stay in the processor's cache.
 
@@ -21,10 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from relviz._targets import Choice
@@ -32,7 +34,7 @@ from relviz.networks import ChannelsLast, RawWaveformCNN
 
 __all__ = ["Weights", "call", "finite", "parts", "relevance", "scores", "weights"]
 
-AT_ONCE = 128_000
+AT_ONCE = 256_000
 """Samples of the windows whose memory a processor's cache holds."""
 
 _ON_GPU = 512
@@ -43,7 +45,8 @@ class Conv(NamedTuple):
     """A convolution: forward kernels, bias, and the kernels of the way back.
 
     The first reads each stride of samples as the channels of one position, zeros filling up its
-    last, and so steps by one as the others do.
+    last, and so steps by one as the others do. The way back is a convolution, too, or a row for
+    each filter, whose multiples are added.
     """
 
     kernels: Tensor
@@ -81,7 +84,7 @@ def weights(net: object) -> Weights | None:
     convs: Any = layers[0:-1:3]
     pools: Any = layers[1:-1:3]
     size = net.architecture.pool
-    plain = all(
+    plain = size <= 256 and all(  # places are bytes
         (each.kernel_size, each.stride, each.padding, each.dilation, each.ceil_mode)
         == (size, size, 0, 1, False)
         for each in pools
@@ -93,6 +96,7 @@ def weights(net: object) -> Weights | None:
         return None
     if torch.is_autocast_enabled(parts[0].device.type):
         return None
+    compiled = _compiled(parts[0])
     first, stride = parts[0], int(convs[0].stride[0])
     size = first.shape[-1]
     taps = F.pad(first, (0, -size % stride)).unflatten(-1, (-1, stride))[:, 0].transpose(1, 2)
@@ -103,8 +107,8 @@ def weights(net: object) -> Weights | None:
         stride,
         int(pools[0].kernel_size),
         tuple(
-            Conv(_last(w), b, _last(w.flip(-1).transpose(0, 1)))
-            for w, b in zip(kernels, parts[1:-4:2], strict=True)
+            Conv(_last(w), b, _rows(w) if i and compiled else _last(w.flip(-1).transpose(0, 1)))
+            for i, (w, b) in enumerate(zip(kernels, parts[1:-4:2], strict=True))
         ),
         (parts[-4], parts[-3]),
         (parts[-2], parts[-1]),
@@ -124,9 +128,9 @@ def scores(net: object, x: Tensor) -> Tensor | None:
         known = _fits(net, x)
         if known is None:
             return None
-        rows = x.reshape(-1, known.window)
-        room = _Room(known, rows, backwards=False)
+        rows = x.detach().reshape(-1, known.window)
         found = rows.new_empty(len(rows), len(known.out[1]))
+        room = _Room(known, rows, backwards=False)
         for some in parts(len(rows), room.windows):
             found[some] = _forward(known, rows[some], room).scores
         return found.reshape(*x.shape[:-1], -1)
@@ -142,9 +146,9 @@ def relevance(net: object, x: Tensor, target: Choice, rule: str) -> Tensor | Non
         known = _fits(net, x)
         if known is None:
             return None
-        rows = x.reshape(-1, known.window)
-        room = _Room(known, rows)
+        rows = x.detach().reshape(-1, known.window)
         found = torch.empty_like(rows, memory_format=torch.contiguous_format)
+        room = _Room(known, rows)
         for some in parts(len(rows), room.windows):
             kept = _forward(known, rows[some], room)
             found[some] = _backward(known, kept, target(kept.scores, some), rule, room)
@@ -179,9 +183,23 @@ def _fits(net: object, x: Any) -> Weights | None:
     return known if same else None
 
 
+def _compiled(of: Tensor) -> ModuleType | None:
+    """`relviz._kernels` if it computes with such tensors; numba takes half a second to load."""
+    if of.device.type != "cpu" or of.dtype not in (torch.float32, torch.float64):
+        return None
+    from relviz import _kernels
+
+    return _kernels
+
+
 def _last(kernels: Tensor) -> Tensor:
     """Kernels as a two-dimensional convolution takes them, channels last."""
     return kernels.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+
+
+def _rows(kernels: Tensor) -> Tensor:
+    """Kernels as (filters, kernel_size * channels)."""
+    return kernels.transpose(1, 2).flatten(1).contiguous()
 
 
 def parts(total: int, size: int) -> Iterator[slice]:
@@ -217,32 +235,44 @@ class _Room:
         steps = (known.window - known.kernel_size) // known.stride + 1
         positions = steps + known.convs[0].kernels.shape[-1] - 1
         self.samples = positions * known.stride  # that the first convolution reads
-        self.pooled: list[Tensor] = []
-        self.rectified: list[Tensor] = []
-        self.spread: list[Tensor] = []
+        self.layers: list[_Layer] = []
         for conv in known.convs:
-            channels, margin = len(conv.kernels), conv.kernels.shape[-1] - 1
-            length = positions - margin
+            channels, heard, _, size = conv.kernels.shape
+            before, length = positions, positions - size + 1
             positions = length // known.pool
-            self.pooled.append(rows.new_empty(self.windows, positions, channels))
-            self.rectified.append(torch.empty_like(self.pooled[-1]))
-            if backwards:  # zeros stay at both ends, and where pooling left a rest
-                self.spread.append(rows.new_empty(self.windows, length + 2 * margin, channels))
-                self.spread[-1][:, :margin] = 0
-                self.spread[-1][:, margin + positions * known.pool :] = 0
+            rectified = rows.new_empty(self.windows, positions, channels)
+            below = rows.new_empty(0)
+            if backwards and conv.back.ndim == 2:
+                below = rows.new_empty(self.windows, before, heard)
+            elif backwards:  # zeros stay at both ends, and where pooling left a rest
+                below = rows.new_empty(self.windows, length + 2 * (size - 1), channels)
+                below[:, : size - 1] = 0
+                below[:, size - 1 + positions * known.pool :] = 0
+            places = torch.empty_like(rectified, dtype=torch.uint8)
+            self.layers.append(_Layer(rectified, places, below))
+
+
+class _Layer(NamedTuple):
+    """Memory of a convolution, its pooling and its rectifier.
+
+    rectified: what comes out. places: the first place of each maximum. below: what the way back
+    writes to, gradients of what the convolution hears or of what it says.
+    """
+
+    rectified: Tensor
+    places: Tensor
+    below: Tensor
+
+    def of(self, count: int) -> _Layer:
+        """The memory of so many windows."""
+        return _Layer(*(each[:count] for each in self))
 
 
 class _Kept(NamedTuple):
-    """What the way back needs of the way there: the places of each pooling, and what came out."""
+    """What the way back needs of the way there, beside what a room keeps."""
 
-    places: list[tuple[Tensor, ...]]
     hidden: Tensor
     scores: Tensor
-
-
-def _places(found: Tensor, positions: int, pool: int) -> tuple[Tensor, ...]:
-    """The first, second, ... of what each pooling covers, as views, without what is left over."""
-    return found[:, : positions * pool].unflatten(1, (positions, pool)).unbind(2)
 
 
 def _fitted(rows: Tensor, size: int) -> Tensor:
@@ -257,51 +287,66 @@ def _convolved(x: Tensor, kernels: Tensor, bias: Tensor | None = None) -> Tensor
 
 
 def _forward(known: Weights, rows: Tensor, room: _Room) -> _Kept:
-    some = slice(len(rows))
     x = _fitted(rows, room.samples).unflatten(-1, (-1, known.stride))
-    pooled = []
-    for conv, most, rectified in zip(known.convs, room.pooled, room.rectified, strict=True):
-        x = _convolved(x, conv.kernels, conv.bias)
-        places = _places(x, most.shape[1], known.pool)
-        pooled.append(places)
-        highest = torch.maximum(places[0], places[:2][-1], out=most[some])
-        for place in places[2:]:
-            torch.maximum(highest, place, out=highest)
-        x = torch.clamp(highest, min=0, out=rectified[some])
+    for conv, memory in zip(known.convs, room.layers, strict=True):
+        layer = memory.of(len(rows))
+        _pool(_convolved(x, conv.kernels, conv.bias), layer, known.pool)
+        x = layer.rectified
     weight, bias = known.hidden
     hidden = torch.addmm(bias, x.transpose(1, 2).flatten(1), weight.T).relu_()
     weight, bias = known.out
-    return _Kept(pooled, hidden, torch.addmm(bias, hidden, weight.T))
+    return _Kept(hidden, torch.addmm(bias, hidden, weight.T))
 
 
 def _backward(known: Weights, kept: _Kept, classes: Tensor, rule: str, room: _Room) -> Tensor:
-    some = slice(len(classes))
     g = known.out[0][classes]
     _rectify(g, kept.hidden, rule)
-    g = (g @ known.hidden[0]).unflatten(1, (-1, room.rectified[-1].shape[1])).transpose(1, 2)
-    g = g.contiguous()
-    for i in reversed(range(len(known.convs))):
-        spread, kernels = room.spread[i][some], known.convs[i].back
-        inner = _places(spread[:, kernels.shape[-1] - 1 :], g.shape[1], known.pool)
-        _down(g, i, kept, room, inner, rule)
-        g = _convolved(spread, kernels)
+    positions = room.layers[-1].rectified.shape[1]
+    g = (g @ known.hidden[0]).unflatten(1, (-1, positions)).transpose(1, 2).contiguous()
+    for conv, memory in zip(reversed(known.convs), reversed(room.layers), strict=True):
+        g = _down(g, memory.of(len(g)), conv.back, known.pool, rule)
     return _fitted(g.flatten(1), known.window)
 
 
-def _down(
-    g: Tensor, i: int, kept: _Kept, room: _Room, inner: tuple[Tensor, ...], rule: str
-) -> None:
-    """Through a rectifier and its pooling, each gradient to the first maximum; g is used up."""
-    some = slice(len(g))
-    x, most = room.rectified[i][some], room.pooled[i][some]
-    _rectify(g, x, rule)
-    *before, left = inner
-    for place, out in zip(kept.places[i][:-1], before, strict=True):
-        torch.eq(place, most, out=x)  # as floats, whose products are faster than choices
-        torch.mul(g, x, out=out)
-        g = torch.sub(g, out, out=left)
-    if not before:
-        left.copy_(g)
+def _pool(x: Tensor, layer: _Layer, size: int) -> None:
+    """Max-pooling and the rectifier behind it."""
+    compiled = _compiled(x)
+    if compiled:
+        compiled.pool(size)(*_arrays(x.contiguous(), layer.rectified, layer.places))
+        return
+    first, *others = _places(x, layer.rectified.shape[1], size)
+    layer.rectified.copy_(first)
+    layer.places.zero_()
+    for place, value in enumerate(others, start=1):
+        layer.places.masked_fill_(value > layer.rectified, place)
+        torch.maximum(layer.rectified, value, out=layer.rectified)
+    layer.rectified.clamp_(min=0)
+
+
+def _down(g: Tensor, layer: _Layer, kernels: Tensor, size: int, rule: str) -> Tensor:
+    """The way back through a rectifier, its pooling and its convolution; g is used up."""
+    compiled, shut = _compiled(g), (rule != "gradient", rule != "deconvnet")
+    if compiled and kernels.ndim == 2:
+        compiled.scatter(*_arrays(g, *layer, kernels), size, *shut)
+        return layer.below
+    begin = kernels.shape[-1] - 1
+    if compiled:
+        compiled.unpool(*_arrays(g, *layer), begin, size, *shut)
+    else:
+        _rectify(g, layer.rectified, rule)
+        for place, out in enumerate(_places(layer.below[:, begin:], g.shape[1], size)):
+            torch.mul(g, layer.places == place, out=out)
+    return _convolved(layer.below, kernels)
+
+
+def _arrays(*tensors: Tensor) -> list[NDArray]:
+    """The same memory as numpy's arrays."""
+    return [each.numpy() for each in tensors]
+
+
+def _places(found: Tensor, positions: int, size: int) -> tuple[Tensor, ...]:
+    """The first, second, ... of what each pooling covers, as views, without what is left over."""
+    return found[:, : positions * size].unflatten(1, (positions, size)).unbind(2)
 
 
 def _rectify(g: Tensor, x: Tensor, rule: str) -> None:

@@ -385,17 +385,9 @@ def _averaged(
         total = torch.cat([total.to(rows.device), total.new_zeros(missing, device=rows.device)])
         places = starts[some] - origin
         for few in _engine.parts(len(rows), _together(rows)):
-            _overlap_add(total, _scaled(rows[few], scale), places[few])
+            _overlap_add(total, rows[few].double(), places[few], scale)
     rest = torch.cat([total, total.new_zeros(max(0, samples - origin - len(total)))])
     yield done, _mean(rest[: samples - origin], origin, starts, length)[done - origin :]
-
-
-def _scaled(rows: Tensor, scale: Scale) -> Tensor:
-    rows = rows.double()
-    if scale == "none":
-        return rows
-    rms = rows.square().mean(-1, keepdim=True).sqrt()
-    return rows / torch.where(rms > 0, rms, 1.0)
 
 
 def _together(rows: Tensor) -> int:
@@ -403,14 +395,16 @@ def _together(rows: Tensor) -> int:
     return max(1, _IN_CACHE // rows.shape[-1] if rows.device.type == "cpu" else len(rows))
 
 
-def _overlap_add(total: Tensor, rows: Tensor, places: NDArray[np.int64]) -> None:
+def _overlap_add(total: Tensor, rows: Tensor, places: NDArray[np.int64], scale: Scale) -> None:
+    rms = torch.linalg.vector_norm(rows, dim=-1) / rows.shape[-1] ** 0.5
+    factors = torch.where((rms > 0) & (scale == "rms"), 1 / rms, 1.0)
     if rows.device.type == "cpu":
-        for place, row in zip(places.tolist(), rows, strict=True):
-            total[place : place + len(row)] += row
+        for place, row, factor in zip(places.tolist(), rows, factors.tolist(), strict=True):
+            total[place : place + len(row)].add_(row, alpha=factor)
     else:
         within = torch.arange(rows.shape[1], device=rows.device)
         where = _sent(places, rows.device)[:, None] + within
-        total.index_add_(0, where.flatten(), rows.flatten())
+        total.index_add_(0, where.flatten(), (rows * factors[:, None]).flatten())
 
 
 def _mean(
@@ -813,8 +807,8 @@ def standardise(windows: Tensor) -> Tensor:
 
 def _standardised(windows: Tensor) -> Tensor:
     centred = windows - windows.mean(dim=-1, keepdim=True, dtype=torch.float64)
-    deviation = centred.square().mean(dim=-1, keepdim=True).sqrt()
-    scaled = centred / torch.where(deviation > 0, deviation, 1.0)
+    deviation = torch.linalg.vector_norm(centred, dim=-1, keepdim=True) / windows.shape[-1] ** 0.5
+    scaled = centred * torch.where(deviation > 0, 1 / deviation, 1.0)
     return scaled.to(windows.dtype)
 
 

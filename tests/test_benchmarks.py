@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks import timing
+from benchmarks import relevance, timing
 from tests.book.toc import ROOT
 
 MEASURED = ROOT / "book" / "appendix" / "speed" / "measured.csv"
@@ -40,8 +40,11 @@ def test_a_small_run_is_whole_finite_and_equal():
     rows = small[small["what"].str.startswith("difference") & (small["device"] == "cpu")]
     assert len(rows) == 8  # two batches, a signal and posteriors, of two networks
     assert (rows["value"] <= 1e-5).all(), rows
-    shares = small[small["part"] == "profile"].groupby("network")["ratio"].sum()
+    profiled = small[small["part"] == "profile"]
+    shares = profiled[profiled["of"] == relevance.SHARE].groupby("network")["ratio"].sum()
     assert np.allclose(shares, 1, atol=1e-6)
+    computed = profiled[profiled["what"] == "products that are computed"]["ratio"]
+    assert len(computed) == 2 and computed.between(0.5, 0.7).all()  # the way there, and a little
 
 
 def test_calls_take_turns_and_the_first_round_does_not_count():

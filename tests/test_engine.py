@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,6 +99,31 @@ def test_windows_agree_with_autograd(architecture, rule, monkeypatch):
     assert _engine.weights(net) is not None
     found = relviz.relevance(net, x, classes, rule)
     assert error(found, by_autograd(net, x, classes, rule)) < 1e-5
+
+
+@pytest.mark.parametrize("rule", ["guided", "gradient", "deconvnet"])
+@pytest.mark.parametrize("architecture", OTHERS.values(), ids=OTHERS)
+def test_what_is_not_compiled_is_the_same(architecture, rule, monkeypatch):
+    """As a GPU computes it, or numbers of 16 bits."""
+    net = networks.build(architecture, classes=9, seed=1)
+    x = torch.randn(5, net.window, generator=torch.Generator().manual_seed(2))
+    right = relviz.relevance(net, x, 3, rule)
+    scores = _engine.scores(net, x)
+    monkeypatch.setattr(_engine, "_compiled", lambda tensor: None)
+    torch.testing.assert_close(relviz.relevance(net, x, 3, rule), right, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(_engine.scores(net, x), scores)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_dtypes_agree_with_autograd(dtype):
+    net = networks.build(OTHERS["pooling of 2"], classes=9, seed=1).to(dtype)
+    x = torch.randn(5, net.window, generator=torch.Generator().manual_seed(2)).to(dtype)
+    assert _engine.weights(net) is not None
+    found = relviz.relevance(net, x, 3, "guided")
+    assert found.dtype == dtype
+    right = by_autograd(net, x, torch.full((5,), 3), "guided")
+    most = 1e-12 if dtype == torch.float64 else 0.1
+    assert error(found.double(), right.double()) < most
 
 
 @pytest.mark.parametrize("rule", ["guided", "gradient", "deconvnet"])
@@ -201,6 +227,11 @@ def leaky(net):
     net.features[2] = nn.LeakyReLU()
 
 
+def wide(net):
+    net.architecture = replace(net.architecture, pool=300)
+    net.features[1], net.features[4], net.features[7] = (nn.MaxPool1d(300) for _ in range(3))
+
+
 def padded(net):
     net.features[1] = nn.MaxPool1d(3, padding=1)
 
@@ -213,7 +244,7 @@ def half(net):
     net.classifier.double()
 
 
-@pytest.mark.parametrize("change", [listened, leaky, padded, own_forward, half])
+@pytest.mark.parametrize("change", [listened, leaky, padded, wide, own_forward, half])
 def test_another_network_goes_through_autograd(change):
     net = networks.build(PHONE_CNN, 4, seed=0)
     assert _engine.weights(net) is not None

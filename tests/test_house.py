@@ -25,7 +25,7 @@ ROOMS = (
         "networks",
         "_guard",
     ),
-    *("_targets", "_engine", "_rectifiers", "backprop", "attributions"),
+    *("_targets", "_kernels", "_engine", "_rectifiers", "backprop", "attributions"),
     *(
         "signals",
         "spectral",
