@@ -93,8 +93,8 @@ for (const [word, its] of [...words].map((word) => [word, look(word)])) {{
 JUDGE = f"""{LOOKS}
 const [theme, done] = arguments;
 document.documentElement.dataset.theme = theme;
-const colours = ['color-contrast', 'link-in-text-block'];
-const judge = (what, options) => axe.run(what, {{resultTypes: ['violations'], ...options}});
+const colours = {{'color-contrast': '[data-fresh]', 'link-in-text-block': 'a[href][data-fresh]'}};
+axe.configure({{rules: Object.entries(colours).map(([id, selector]) => ({{id, selector}}))}});
 const fresh = () => {{
   const found = new Map(), seen = window.judgedLooks ??= new Set();
   for (const element of document.body.querySelectorAll('*')) {{
@@ -112,13 +112,15 @@ const fresh = () => {{
   const some = [...found.values()].flatMap((all) => [all[0], all[all.length >> 1], all.at(-1)]);
   return [...new Set(some)];
 }};
-const rules = Object.fromEntries(colours.map((rule) => [rule, {{enabled: false}}]));
 const line = (v, n) => `${{v.id}} (${{v.impact}}): ${{n.target}} ${{n.html.slice(0, 99)}}`;
 const all = async () => {{
-  const found = theme === 'dark' ? [] : (await judge(document, {{rules}})).violations;
   const words = fresh();
-  const more = words.length && (await judge({{include: words}}, {{runOnly: colours}})).violations;
-  return [...found, ...(more || [])].flatMap((v) => v.nodes.map((n) => line(v, n)));
+  if (theme === 'dark' && !words.length) return [];
+  for (const word of words) word.dataset.fresh = '';
+  const only = theme === 'dark' ? {{runOnly: Object.keys(colours)}} : {{}};
+  const {{violations}} = await axe.run(document, {{resultTypes: ['violations'], ...only}});
+  for (const word of words) delete word.dataset.fresh;
+  return violations.flatMap((v) => v.nodes.map((n) => line(v, n)));
 }};
 requestAnimationFrame(() => all().then(done, (error) => done([String(error)])));
 """
