@@ -189,7 +189,7 @@ def _compiled(of: Tensor) -> ModuleType | None:
         return None
     from relviz import _kernels
 
-    return _kernels
+    return None if _kernels.DISABLED else _kernels
 
 
 def _last(kernels: Tensor) -> Tensor:

@@ -17,7 +17,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["pool", "scatter", "unpool"]
+__all__ = ["DISABLED", "pool", "scatter", "unpool"]
+
+DISABLED = bool(getattr(numba.config, "DISABLE_JIT", 0))  # its stubs do not know it
+"""Whether NUMBA_DISABLE_JIT is set, as for a debugger: loops of Python would take very long."""
 
 
 def _compiled(function: Callable[..., None]) -> Callable[..., None]:

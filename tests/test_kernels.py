@@ -1,5 +1,9 @@
 """The compiled functions against torch's layers and their gradients."""
 
+import os
+import subprocess
+import sys
+
 import numba
 import numpy as np
 import pytest
@@ -101,6 +105,26 @@ def test_without_a_folder_to_write_to_it_compiles_all_the_same(monkeypatch):
 
 def _fill(numbers):
     numbers[:] = 3
+
+
+SLOW = """
+import relviz, torch
+from relviz import _engine
+net = relviz.load("phones")
+assert _engine._compiled(torch.zeros(1)) is None
+print(relviz.relevance(net, torch.randn(2, 4000), 0).shape)
+"""
+
+
+@pytest.mark.slow
+def test_where_numba_is_told_not_to_compile_torch_computes():
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+    )
+    assert done.stdout == "torch.Size([2, 4000])\n", done.stderr
 
 
 @pytest.mark.parametrize("name", ["unpool", "scatter"])
