@@ -1,4 +1,4 @@
-"""How long relevance takes: against captum, autograd and the products that no way gets around."""
+"""How long relevance takes: against captum, autograd and all of the network's products."""
 
 from __future__ import annotations
 

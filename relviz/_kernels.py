@@ -1,8 +1,8 @@
 """What the engine does between its products, each in one pass over memory, compiled by numba.
 
 The same by torch takes several operations, each of which reads and writes all of it. A function is
-compiled when it is first called, in half a second, and kept on disk for other processes where there
-is a folder to write to.
+compiled when it is first called, in half a second, and kept on disk for other processes where that
+can be.
 
 Arrays are (windows, positions, channels), C-contiguous, of float32 or float64, unless they are
 described otherwise. None of this holds the interpreter's lock.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numba
 import numpy as np
@@ -24,10 +25,28 @@ DISABLED = bool(getattr(numba.config, "DISABLE_JIT", 0))  # its stubs do not kno
 
 
 def _compiled(function: Callable[..., None]) -> Callable[..., None]:
+    """Compile, and keep that on disk; where the disk is full or what it kept is broken, do without.
+
+    Every function here may be called again, since it writes all that it returns.
+    """
+    plain: Any = numba.njit(nogil=True)(function)
     try:
-        return numba.njit(nogil=True, cache=True)(function)
+        compiled: Any = numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # there is no such folder
-        return numba.njit(nogil=True)(function)
+        return plain
+
+    def call(*given: Any) -> None:
+        nonlocal compiled
+        used = compiled
+        try:
+            used(*given)
+        except Exception:  # what can be wrong with a file has many names
+            if used is plain:
+                raise
+            compiled = plain
+            plain(*given)
+
+    return call
 
 
 @cache

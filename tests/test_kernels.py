@@ -100,7 +100,7 @@ def test_without_a_folder_to_write_to_it_compiles_all_the_same(monkeypatch):
     fill = _kernels._compiled(_fill)
     numbers = np.zeros(2)
     fill(numbers)
-    assert asked == [True, False] and numbers.tolist() == [3, 3]
+    assert asked == [False, True] and numbers.tolist() == [3, 3]
 
 
 def _fill(numbers):
@@ -127,7 +127,43 @@ def test_where_numba_is_told_not_to_compile_torch_computes():
     assert done.stdout == "torch.Size([2, 4000])\n", done.stderr
 
 
-@pytest.mark.parametrize("name", ["unpool", "scatter"])
-def test_nothing_holds_the_interpreters_lock(name):
-    assert getattr(_kernels, name).targetoptions["nogil"]
-    assert _kernels.pool(3).targetoptions["nogil"]
+HEARD = """
+import resource, sys, relviz, torch
+if "full" in sys.argv:  # no file may become longer
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+x = torch.linspace(-1, 1, 8000).reshape(2, 4000)
+print(relviz.relevance(relviz.load("phones"), x, 0).double().sum().item())
+"""
+
+
+@pytest.mark.slow
+def test_a_full_disk_and_a_broken_file_cost_time_alone(tmp_path):
+    def heard(folder, *how):
+        done = subprocess.run(
+            [sys.executable, "-c", HEARD, *how],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / folder)},
+        )
+        assert done.returncode == 0, done.stderr
+        return float(done.stdout)
+
+    right = heard("whole")
+    assert heard("none", "full") == right
+    kept = list((tmp_path / "whole").rglob("*.nb?"))
+    assert len(kept) >= 6  # an index and a function each
+    for path in kept:
+        path.write_bytes(path.read_bytes()[:30])
+    assert heard("whole") == right
+
+
+def test_what_is_wrong_with_the_call_is_said():
+    with pytest.raises(numba.TypingError):
+        _kernels.unpool(None, None, None, None, 0, 1, True, True)
+
+
+def test_nothing_holds_the_interpreters_lock(monkeypatch):
+    asked = []
+    monkeypatch.setattr(numba, "njit", lambda **how: asked.append(how) or (lambda function: None))
+    _kernels._compiled(_fill)
+    assert asked and all(how["nogil"] for how in asked)

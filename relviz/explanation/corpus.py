@@ -192,7 +192,7 @@ def explain_folder(
 
     Notes
     -----
-    A recording is analysed a minute at a time, but decoded as a whole. A worker took 0.8 GB for
+    A recording is analysed a minute at a time, but decoded as a whole. A worker took 0.9 GB for
     recordings of half a minute (make bench), and 1.4 GB for an hour at 16 kHz in mono
     (benchmarks/memory.py); to decode an hour at 44.1 kHz in stereo takes 2.7 GB besides. `memory`
     bounds it.
