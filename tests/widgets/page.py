@@ -39,11 +39,15 @@ def changed(page, act) -> set[str]:
     return {title for title in after if after[title] != before[title]}
 
 
+# in one step: a short sound may end between two
+STOP = "[...document.querySelectorAll('button')].find((b) => b.textContent === 'Stop')?.click()"
+
+
 def played(page, name) -> np.ndarray:
     page.execute_script("window.played.length = 0")
     page.find_element(By.XPATH, f"//button[.='{name}']").click()
     (samples,) = page.execute_script("return window.played")
-    page.find_element(By.XPATH, "//button[.='Stop']").click()
+    page.execute_script(STOP)
     return np.array(samples)
 
 
