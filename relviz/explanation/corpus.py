@@ -19,7 +19,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -443,7 +443,8 @@ def _on_cluster(
         "distributed.worker.memory.pause": False,
         "distributed.comm.timeouts.connect": _PATIENCE,
     }
-    with dask.config.set(quiet):
+    # what is called back while a cluster ends may find its connections gone
+    with dask.config.set(quiet), _silent("tornado.application"):
         try:
             cluster: Any = scheduler or LocalCluster(
                 n_workers=min(tasks.workers(jobs), len(todo)),
@@ -511,6 +512,18 @@ def _on_cluster(
             if scheduler is None:
                 with suppress(TimeoutError):
                     cluster.close(timeout=30)
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Hold what a logger says while the block runs: others in this process may want it after."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _has_dashboard() -> bool:

@@ -3,6 +3,7 @@
 import errno
 import itertools
 import json
+import logging
 import multiprocessing
 import os
 import re
@@ -22,7 +23,7 @@ import relviz.results
 from relviz import corpora
 from relviz._errors import ParameterError, WriteError
 from relviz.cli import main
-from relviz.explanation import asked, explain, explain_folder
+from relviz.explanation import asked, corpus, explain, explain_folder
 from tools import cluster
 
 COUNT = 6
@@ -76,8 +77,6 @@ def test_failures_have_their_reason(right):
 
 @pytest.mark.slow
 def test_one_that_breaks_the_analysis_does_not_end_the_others(folder, tmp_path, monkeypatch):
-    from relviz.explanation import corpus
-
     analysed = corpus._analysed
 
     turns = itertools.count()
@@ -238,8 +237,6 @@ def test_short_recordings_are_padded_if_asked_for(folder, tmp_path):
 
 
 def test_a_slow_network_is_told_before(folder, tmp_path, monkeypatch):
-    from relviz.explanation import corpus
-
     lines = []
     monkeypatch.setattr(corpus, "forecast_of", lambda *a, **k: 3600.0)
     monkeypatch.setattr(corpus, "_explained", lambda *a: pytest.fail("not yet") if not lines else 1)
@@ -250,8 +247,6 @@ def test_a_slow_network_is_told_before(folder, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_refusals(tmp_path, folder, monkeypatch):
-    from relviz.explanation import corpus
-
     with pytest.raises(ParameterError, match="is not a folder"):
         explain_folder(tmp_path / "absent", tmp_path / "out")
     (tmp_path / "empty").mkdir()
@@ -277,8 +272,6 @@ def test_refusals(tmp_path, folder, monkeypatch):
 @pytest.mark.slow
 def test_a_stretch_is_analysed_as_the_whole(tmp_path, monkeypatch):
     """Relevance and posteriors know no seams where a recording is taken in parts."""
-    from relviz.explanation import corpus
-
     rng = np.random.default_rng(1)
     (tmp_path / "in").mkdir()
     soundfile.write(tmp_path / "in/long.wav", 0.1 * rng.standard_normal(40_000), 16000)
@@ -503,8 +496,6 @@ class Net(nn.Module):
 @pytest.mark.slow
 def test_a_worker_that_takes_too_much_ends_nobody_elses_work(folder, tmp_path, monkeypatch):
     """The one that needs it is listed, and those that waited in the same worker are not."""
-    from relviz.explanation import corpus
-
     monkeypatch.setattr(corpus, "_DEATHS", 0)
     (tmp_path / "hungry_of_tests.py").write_text(HUNGRY)
     monkeypatch.chdir(tmp_path)
@@ -518,6 +509,15 @@ def test_a_worker_that_takes_too_much_ends_nobody_elses_work(folder, tmp_path, m
     failed = relviz.results.open("out").failures()
     assert list(failed["path"]) == ["1.wav"]
     assert "the worker died each time it was tried: too little memory" in failed["reason"][0]
+
+
+def test_a_logger_speaks_again_afterwards(caplog):
+    logger = logging.getLogger("tornado.application")
+    with corpus._silent("tornado.application"):
+        logger.error("Exception in callback")
+    assert not caplog.records
+    logger.error("Exception in another's callback")
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.slow
