@@ -1,18 +1,19 @@
 """The built pages in a browser: whole without any other host, and usable by everybody.
 
-Needs `_build/html`: run `make pages`, which builds the book first. Every page is opened over http
-and as a file; axe-core looks at each in both themes, on a laptop's and on a phone's width.
+Needs `_build/html`: run `make pages`, which builds the book first. Every page is opened over http,
+where it is weighed, and as a file, where chapters are printed; axe-core looks at each in both
+themes, on a laptop's and on a phone's width.
 """
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.book import test_print, test_weight
 from tests.book.toc import ROOT, pages
 from tests.test_plots import luminance
 from tools import browser, terms
@@ -159,11 +160,17 @@ def explorers(name: str) -> int:
     return (HTML / f"{name}.html").read_text("utf-8").count("application/vnd.jupyter.widget-view")
 
 
-def foreign(chrome: webdriver.Chrome, site: str) -> list[str]:
-    """Return the addresses that were asked for and are not the site's, answered or not."""
-    events = [json.loads(entry["message"])["message"] for entry in chrome.get_log("performance")]
-    told = {"Network.requestWillBeSent", "Network.webSocketCreated"}
-    asked = [e["params"].get("request", e["params"])["url"] for e in events if e["method"] in told]
+def foreign(chrome: webdriver.Chrome, site: str, events: Sequence[dict] = ()) -> list[str]:
+    """Return the addresses that were asked for and are not the site's, answered or not.
+
+    events: what the browser has told already.
+    """
+    about = {"Network.requestWillBeSent", "Network.webSocketCreated"}
+    asked = [
+        event["params"].get("request", event["params"])["url"]
+        for event in [*events, *test_weight.told(chrome)]
+        if event["method"] in about
+    ]
     assert asked
     return [url for url in asked if not url.startswith((f"{site}/", *HERE))]
 
@@ -191,17 +198,25 @@ def violations(chrome: webdriver.Chrome, theme: str = "light") -> list[str]:
     return found
 
 
-def test_stands_alone_as_a_file(chrome, name):
+def test_stands_alone_as_a_file_and_on_paper(chrome, name):
     visit(chrome, f"{HTML.as_uri()}/{name}.html", explorers(name))
     assert not chrome.execute_script(RAW)
     assert not foreign(chrome, HTML.as_uri())
     assert not browser.complaints(chrome)
+    if re.search(r"/\d\d_", name):  # a chapter
+        sheets, faults = test_print.printed(chrome)
+        assert not faults
+        assert 4 < sheets <= test_print.MOST
 
 
-def test_stands_alone_and_is_usable_by_everybody(chrome, http, name):
-    visit(chrome, f"{http}/{name}.html", explorers(name))
+def test_is_light_stands_alone_and_is_usable_by_everybody(chrome, http, name):
+    address = f"{http}/{name}.html"
+    chrome.get_log("browser")
+    events = test_weight.visit(chrome, address)
+    assert not test_weight.too_heavy(address, events)
+    chrome.execute_async_script(READY, explorers(name))
     assert not chrome.execute_script(RAW)
-    assert not foreign(chrome, http)
+    assert not foreign(chrome, http, events)
     chrome.execute_script(OPEN)
     found = {}
     for width in WIDTHS:

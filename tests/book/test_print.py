@@ -1,19 +1,16 @@
-"""Pages on paper: few of them, with nothing cut off, squashed or empty.
+"""Chapters on paper: a few sheets, with nothing cut off, squashed or empty.
 
-Needs `_build/html`: run `make pages`, which builds the book first.
+tests/book/test_browser.py, which opens every page, prints the chapters too.
 """
 
 import base64
 import re
 
-import pytest
+from selenium import webdriver
 
-from tests.book.toc import ROOT, pages
 from tools import browser
 
-HTML = ROOT / "_build" / "html"
 MOST = 14  # sheets of A4 for a chapter
-CHAPTERS = [name for name in pages() if re.search(r"/\d\d_", name)]
 PAPER = {"paperWidth": 8.27, "paperHeight": 11.69}  # inches
 INSIDE = 703  # pixels of A4 between the margins
 
@@ -42,35 +39,20 @@ return [...wide.map((e) => told('cut off', e)), ...empty.map((e) => told('empty'
 """
 
 
-@pytest.fixture(scope="module")
-def http():
-    with browser.serve(HTML) as address:
-        yield address
-
-
-@pytest.fixture
-def paper(chrome):
-    """The browser, as a page looks on paper."""
+def printed(chrome: webdriver.Chrome) -> tuple[int, list[str]]:
+    """Return on how many sheets the page that is open goes, and what is wrong there."""
     browser.resize(chrome, INSIDE)
     chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
-    yield chrome
-    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    try:
+        chrome.execute_async_script(READY)
+        faults: list[str] = chrome.execute_script(FAULTS)
+        pdf = base64.b64decode(chrome.execute_cdp_cmd("Page.printToPDF", PAPER)["data"])
+    finally:
+        chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    return len(re.findall(rb"/Type\s*/Page\b", pdf)), faults
 
 
-def sheets(chrome) -> int:
-    pdf = base64.b64decode(chrome.execute_cdp_cmd("Page.printToPDF", PAPER)["data"])
-    return len(re.findall(rb"/Type\s*/Page\b", pdf))
-
-
-@pytest.mark.parametrize("name", CHAPTERS)
-def test_a_chapter_is_short_and_whole_on_paper(paper, http, name):
-    paper.get(f"{http}/{name}.html")
-    paper.execute_async_script(READY)
-    assert not paper.execute_script(FAULTS)
-    assert 4 < sheets(paper) <= MOST
-
-
-def test_what_is_wrong_on_paper_would_be_seen(paper, tmp_path):
+def test_what_is_wrong_on_paper_would_be_seen(chrome, tmp_path):
     picture = "<svg xmlns='http://www.w3.org/2000/svg' width='100' height='100'></svg>"
     source = "data:image/svg+xml;base64," + base64.b64encode(picture.encode()).decode()
     (tmp_path / "page.html").write_text(
@@ -78,8 +60,8 @@ def test_what_is_wrong_on_paper_would_be_seen(paper, tmp_path):
         f"<figure><img src='{source}' width='100' height='40'></figure>"
         "<div class='cell_output' style='height: 50px'></div><button>Play</button></article>"
     )
-    paper.get(f"{tmp_path.as_uri()}/page.html")
-    paper.execute_async_script(READY)
-    found = {fault.partition(":")[0] for fault in paper.execute_script(FAULTS)}
+    chrome.get(f"{tmp_path.as_uri()}/page.html")
+    sheets, faults = printed(chrome)
+    assert sheets == 1
+    found = {fault.partition(":")[0] for fault in faults}
     assert found == {"cut off", "empty", "squashed", "does nothing"}
-    assert sheets(paper) == 1

@@ -1,14 +1,16 @@
-"""How much a reader loads before anything is touched, and what is loaded later.
+"""What a reader loads before anything is touched, and what is loaded later.
 
-Needs `_build/html`: run `make pages`, which builds the book first.
+Needs `_build/html`: run `make pages`, which builds the book first. Each page's first visit is
+weighed in tests/book/test_browser.py, which opens every page.
 """
 
 import json
+import re
 
 import pytest
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.book.toc import ROOT, pages
+from tests.book.toc import ROOT
 from tools import browser
 
 HTML = ROOT / "_build" / "html"
@@ -28,9 +30,8 @@ def told(chrome) -> list[dict]:
     return [event for event in events if event["method"].startswith("Network.")]
 
 
-def loaded(chrome, events: list[dict] | None = None) -> dict[str, int]:
-    """Return the bytes that came for each address, by these events or those since the last call."""
-    events = told(chrome) if events is None else events
+def loaded(events: list[dict]) -> dict[str, int]:
+    """Return the bytes that came for each address, by what the browser has told."""
     names, sizes = {}, {}
     for event in events:
         about = event["params"]
@@ -43,8 +44,11 @@ def loaded(chrome, events: list[dict] | None = None) -> dict[str, int]:
     return sizes
 
 
-def visit(chrome, address: str) -> dict[str, int]:
-    """Open a page as for the first time, and wait until nothing more comes by itself."""
+def visit(chrome, address: str) -> list[dict]:
+    """Open a page as for the first time, and wait until nothing more comes by itself.
+
+    Returns what the browser has told of the network meanwhile.
+    """
     browser.resize(chrome, 1280, 800)
     chrome.get("about:blank")
     chrome.execute_cdp_cmd("Network.enable", {})
@@ -55,9 +59,27 @@ def visit(chrome, address: str) -> dict[str, int]:
     for _ in range(20):
         more = still(chrome)
         if not more:
-            return loaded(chrome, events)
+            return events
         events += more
-    pytest.fail(f"{address} asks for something again and again: {list(loaded(chrome, more))}")
+    pytest.fail(f"{address} asks for something again and again: {list(loaded(more))}")
+
+
+def asked(chrome, address: str) -> dict[str, int]:
+    """Return the bytes of a first visit for each address."""
+    return loaded(visit(chrome, address))
+
+
+def too_heavy(address: str, events: list[dict]) -> list[tuple[str, int]]:
+    """Return the heaviest parts of a first visit, by its events, where it is not a light one.
+
+    Also what no first visit needs.
+    """
+    sizes = loaded(events)
+    assert address in sizes
+    heaviest = sorted(sizes.items(), key=lambda item: -item[1])
+    if sum(sizes.values()) >= FIRST:
+        return heaviest[:6]
+    return [part for part in heaviest if re.search(r"fontawesome\.js|\.wav$", part[0])]
 
 
 def still(chrome) -> list[dict]:
@@ -66,13 +88,24 @@ def still(chrome) -> list[dict]:
     return told(chrome)
 
 
-@pytest.mark.parametrize("name", pages())
-def test_a_first_visit_is_light(chrome, http, name):
-    sizes = visit(chrome, f"{http}/{name}.html")
-    heaviest = sorted(sizes.items(), key=lambda item: -item[1])[:6]
-    assert f"{http}/{name}.html" in sizes
-    assert sum(sizes.values()) < FIRST, heaviest
-    assert not [url for url in sizes if "fontawesome.js" in url or url.endswith(".wav")]
+@pytest.mark.parametrize(
+    ("name", "size", "found"),
+    [("a.png", FIRST - 10, []), ("a.png", FIRST, ["a.png"]), ("a.wav", 1, ["a.wav"])],
+)
+def test_what_is_too_heavy_would_be_seen(name, size, found):
+    def came(url: str, size: int) -> list[dict]:
+        sent = {"requestId": url, "request": {"url": url}}
+        return [
+            {"method": "Network.requestWillBeSent", "params": sent},
+            {
+                "method": "Network.loadingFinished",
+                "params": {"requestId": url, "encodedDataLength": size},
+            },
+        ]
+
+    events = came("http://here/page.html", 9) + came(f"http://here/{name}", size)
+    heavy = [url for url, _ in too_heavy("http://here/page.html", events)]
+    assert heavy[:1] == [f"http://here/{each}" for each in found]
 
 
 @pytest.mark.parametrize(
@@ -80,18 +113,18 @@ def test_a_first_visit_is_light(chrome, http, name):
     [("book/index", False), ("book/appendix/teaching", False), ("book/appendix/notation", True)],
 )
 def test_mathjax_comes_with_formulas(chrome, http, name, formulas):
-    sizes = visit(chrome, f"{http}/{name}.html")
+    sizes = asked(chrome, f"{http}/{name}.html")
     assert any("mathjax" in url for url in sizes) == formulas
 
 
 def test_the_index_of_the_search_comes_with_its_page(chrome, http):
-    assert not any("searchindex" in url for url in visit(chrome, f"{http}/book/index.html"))
-    assert any("searchindex" in url for url in visit(chrome, f"{http}/search.html?q=hop"))
+    assert not any("searchindex" in url for url in asked(chrome, f"{http}/book/index.html"))
+    assert any("searchindex" in url for url in asked(chrome, f"{http}/search.html?q=hop"))
 
 
 def test_an_explorers_data_come_when_it_is_near(chrome, http):
     name = "book/trust/12_a_test_with_a_known_answer"
-    before = visit(chrome, f"{http}/{name}.html")
+    before = asked(chrome, f"{http}/{name}.html")
     assert not [url for url in before if url.endswith(".explorers.js")]
     view = 'script[type="application/vnd.jupyter.widget-view+json"]'
     near = f"""
@@ -99,7 +132,7 @@ def test_an_explorers_data_come_when_it_is_near(chrome, http):
     return document.querySelector('.relviz canvas, .relviz table') !== null;
     """
     WebDriverWait(chrome, 30).until(lambda c: c.execute_script(near))
-    after = loaded(chrome)
+    after = loaded(told(chrome))
     assert [url for url in after if url.endswith(".explorers.js")]
 
 
