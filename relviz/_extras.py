@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from relviz._errors import MissingExtraError
 
-__all__ = ["EXTRAS", "require"]
+__all__ = ["EXTRAS", "hushed", "require"]
 
 SOURCE = "git+https://github.com/relviz/relviz"
 """Where relviz comes from: whoever took its name, which nobody holds on an index, is not it."""
@@ -72,3 +75,18 @@ def _installed(module: str) -> bool:
     if module in sys.modules:  # where None says: there is no such module
         return sys.modules[module] is not None
     return importlib.util.find_spec(module) is not None
+
+
+@contextmanager
+def hushed(name: str, level: int) -> Iterator[None]:
+    """Let a library's logger say nothing below `level` while the block runs.
+
+    Its own level, and not that of its handlers, which several loggers may share.
+    """
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

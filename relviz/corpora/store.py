@@ -12,15 +12,14 @@ import os
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
 from relviz import files
 from relviz._errors import WriteError
-from relviz._extras import require
+from relviz._extras import hushed, require
 from relviz.corpora.corpus import UNKNOWN, VARIABLE, Corpus, CorpusError, Source
 from relviz.corpora.digests import file_digest, other_formats, sample_digest
 
@@ -329,7 +328,7 @@ def retrieve(url: str, sha256: str, most: int = 1 << 30) -> Path:
         if draft.is_file() and time.time() - draft.stat().st_mtime > _DAY:
             files.remove(draft)
     try:
-        with _quiet():
+        with hushed("pooch", logging.WARNING):
             found = pooch.retrieve(
                 url,
                 f"sha256:{sha256}",
@@ -417,7 +416,7 @@ def _fetch_files(corpus: Corpus, folder: Path, progress: bool) -> None:
     pool = ThreadPoolExecutor(_PARALLEL)
     try:
         with (
-            _quiet(),
+            hushed("pooch", logging.WARNING),
             tqdm(
                 total=len(listed),
                 initial=len(listed) - len(lacking),
@@ -483,21 +482,6 @@ class _Downloader:
         from relviz.corpora.transfer import transfer
 
         transfer(url, Path(file), self._most)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Let pooch say warnings only."""
-    require("pooch")
-    import pooch
-
-    log: logging.Logger = pooch.get_logger()
-    level = log.level
-    log.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
 
 
 def _reason(corpus: Corpus | None, url: str, folder: Path, error: BaseException) -> str:

@@ -19,7 +19,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from relviz import __version__, audio, files, results, tasks
 from relviz._errors import ParameterError, RelvizError, WriteError
-from relviz._extras import require
+from relviz._extras import hushed, require
 from relviz._text import printable
 from relviz.asking import Asked, asked
 from relviz.attributions import Method
@@ -443,8 +443,8 @@ def _on_cluster(
         "distributed.worker.memory.pause": False,
         "distributed.comm.timeouts.connect": _PATIENCE,
     }
-    # what is called back while a cluster ends may find its connections gone
-    with dask.config.set(quiet), _silent("tornado.application"):
+    # Ctrl-C has distributed cancel what it waits for, which fails where that has not begun yet
+    with dask.config.set(quiet), hushed("tornado.application", logging.CRITICAL):
         try:
             cluster: Any = scheduler or LocalCluster(
                 n_workers=min(tasks.workers(jobs), len(todo)),
@@ -512,18 +512,6 @@ def _on_cluster(
             if scheduler is None:
                 with suppress(TimeoutError):
                     cluster.close(timeout=30)
-
-
-@contextmanager
-def _silent(name: str) -> Iterator[None]:
-    """Hold what a logger says while the block runs: others in this process may want it after."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _has_dashboard() -> bool:
